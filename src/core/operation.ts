@@ -1,0 +1,59 @@
+/** What a client wants done, as its adapter understood it: operations and the accesses that policy judges. */
+import type { Session } from "./session.ts";
+
+/** Closed on purpose: an adapter maps onto these, so that one rule can speak about every protocol. */
+export const ACCESS_CLASSES = [
+  "connect",
+  "read",
+  "write",
+  "define",
+  "administer",
+  "execute",
+  "transfer",
+  "forward",
+] as const;
+export type AccessClass = (typeof ACCESS_CLASSES)[number];
+
+/** A fact that should be there and is not known. In a record it is written as JSON `null`. */
+export const UNKNOWN: unique symbol = Symbol("unknown");
+export type Unknown = typeof UNKNOWN;
+
+/** The value of one vocabulary key: a set of names (one name is a set of one), or a flag. */
+export type FactValue = readonly string[] | boolean;
+
+/** The values of the adapter's vocabulary. A key that is absent is NONE: this kind of access cannot have it. Never guessed. */
+export type Facts = Readonly<Record<string, FactValue | Unknown>>;
+
+/** One part of an operation that policy judges. */
+export type Access = {
+  readonly class: AccessClass;
+  readonly facts: Facts;
+  /** The adapter could not read this part; policy treats it as able to do anything. */
+  readonly opaque?: true;
+  /** Belongs to every session (BEGIN, SHOW, catalog views that drivers read): some permit on the target is enough. */
+  readonly ambient?: true;
+};
+
+export type Accesses = readonly [Access, ...Access[]];
+
+/** Short and unique for the life of a log; quoted in refusals and kept in the record. */
+export type OperationId = string;
+
+/** One thing a client wants done: a statement, a command, a file transfer, a tool call, a request. */
+export type Operation = {
+  readonly id: OperationId;
+  readonly session: Session;
+  /** The protocol's step: `query`, `prepare`, `execute`, `connect`, `cancel`, ... */
+  readonly kind: string;
+  readonly accesses: Accesses;
+  /** False: the adapter could not read all of it. */
+  readonly understood: boolean;
+  /** Shown to an approver, hashed into the record, never parsed again. */
+  readonly text: string;
+  /** Lower-case hex SHA-256 of `text` in UTF-8; null lets the log compute it. Adapters that cache by text keep it. */
+  readonly textSha256: string | null;
+  /** Parameters as the protocol encoded them, hashed into the record; absent when there are none. */
+  readonly parameters?: Uint8Array;
+  /** Digest of the catalog that names were resolved against; null where there is none. */
+  readonly catalogDigest: string | null;
+};

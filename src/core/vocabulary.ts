@@ -1,0 +1,24 @@
+/** The words an adapter lends to policy: matcher keys under `action.<name>`, so that the engine knows no protocol. */
+
+export type VocabularyKey = {
+  /**
+   * enum: one of `values`. names: literals, globs (`*` stops at `.` and `/`, `**` crosses them) and `$set`.
+   * flag: true or false. argv: lists of word patterns. path: normalised paths with globs.
+   */
+  readonly kind: "enum" | "names" | "argv" | "path" | "flag";
+  readonly description: string;
+  /** For `enum`: every value there is. */
+  readonly values?: readonly string[];
+  /**
+   * An access that has this fact is matched only by a permit that names the key
+   * (a permit for relations does not let an unsafe function pass along).
+   */
+  readonly permitsMustName?: true;
+};
+
+export type Vocabulary = {
+  readonly name: string;
+  readonly keys: Readonly<Record<string, VocabularyKey>>;
+  /** Built-in sets that authors may write as `$name`. */
+  readonly sets: Readonly<Record<string, readonly string[]>>;
+};
