@@ -1,7 +1,7 @@
 /** The interfaces between the parts of the house: what adapters may ask of the gate, and what the gate asks of its parts. */
 import type { Decision, ObligationKind, Obligations, Refusal, Requirement } from "./decision.ts";
 import type { Claim, Identity } from "./identity.ts";
-import type { Operation, OperationId } from "./operation.ts";
+import type { Facts, Operation, OperationId } from "./operation.ts";
 import type { Session, SessionId, TimeMs } from "./session.ts";
 import type { Target } from "./target.ts";
 import type { Vocabulary } from "./vocabulary.ts";
@@ -95,9 +95,9 @@ export type Endpoint = { readonly host: string; readonly port: number } | { read
 export interface Door {
   authenticate(claim: Claim): Promise<Identity | Refusal>;
   /** Opens a session: the target exists, limits hold, policy could permit something, and its intent is durable. The same refusal for unknown and forbidden. */
-  open(identity: Identity, targetName: string, source: string, detail: string): Promise<OpenSession | Refusal>;
+  open(request: OpenRequest): Promise<OpenSession | Refusal>;
   /** The gateway's own session with a target, outside any client's (the catalog): recorded, with its own permit. */
-  openHouse(targetName: string, purpose: DialPurpose): Promise<OpenSession | Refusal>;
+  openHouse(targetName: string, text: string): Promise<OpenSession | Refusal>;
   dial(session: Session, purpose: DialPurpose, endpoint: Endpoint): Promise<Upstream | Refusal>;
   operationId(): OperationId;
   /** Decides, records and starts one operation. Synchronous; first in, first out per session. Never throws. */
@@ -109,6 +109,17 @@ export interface Door {
   /** Ends the session: its connect operation gets its outcome, open operations end as `unknown`. */
   close(session: Session, outcome: Outcome): void;
 }
+
+/** A login that wants a session. `facts` gives the adapter's facts of the connect access once the target is known, or refuses. */
+export type OpenRequest = {
+  readonly adapter: string;
+  readonly identity: Identity;
+  readonly targetName: string;
+  readonly source: string;
+  /** Goes into the record: what the client said it is. */
+  readonly text: string;
+  facts(target: Target): Facts | Refusal;
+};
 
 /** `permit` is that of the connect operation: the login and the session's own protocol housekeeping run under it. */
 export type OpenSession = { readonly kind: "session"; readonly session: Session; readonly permit: Permit; readonly cancelled: AbortSignal };
@@ -166,6 +177,8 @@ export interface Policy {
   /** The set's git commit, `dirty`, or null outside git. */
   readonly commit: string | null;
   decide(session: Session, operation: Operation, now: TimeMs): Decision;
+  /** The next moment after `now` at which a decision could change by time alone; Infinity when there is none. */
+  nextEdge(now: TimeMs): TimeMs;
   /** Could some permit match for this identity on this target, and does no deny on `connect` apply? */
   mayConnect(session: Session, operation: Operation, now: TimeMs): Decision;
 }
@@ -195,9 +208,14 @@ export interface Audit {
   readonly durable: Sequence;
   /** The last sequence handed over. */
   readonly handedOver: Sequence;
+  /** Age of the oldest record that is handed over and not yet durable; 0 when there is none. */
+  readonly lagMs: number;
   /** Null while the log works, else why it does not. */
   readonly failure: Error | null;
-  /** Called in the main thread whenever `durable` has grown or the log has failed or recovered. One listener: the gate. */
+  /**
+   * Called in the main thread whenever `durable` has grown or the log has failed or recovered; on a failure always
+   * before anything is accepted again, so that what was handed over and lost can be refused. One listener: the gate.
+   */
   onProgress(callback: () => void): void;
   /** Forgets what was cached for a session that has ended. */
   forget(session: SessionId): void;
