@@ -24,10 +24,7 @@ test("two servers at once do not meet", async () => {
 test("pg_hba lines decide who gets in over TCP", async () => {
   const server = await startPostgres({ hba: ["host all all 127.0.0.1/32 reject"] });
   const client = new Bun.SQL(server.url(), { max: 1 });
-  const refused = await client`select 1`.then(
-    () => "",
-    (error: unknown) => `${error}`,
-  );
+  const refused = await client`select 1`.then(() => "", String);
   expect(refused).toContain("pg_hba.conf rejects");
   await client.close();
   await server.stop();
@@ -40,7 +37,7 @@ test("a process that exits without stop leaves no server and no folder", async (
     console.log(JSON.stringify([server.port, server.dataDir]));
   `;
   const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe", stderr: "inherit" });
-  const [port, dataDir]: [number, string] = JSON.parse(await new Response(child.stdout).text());
+  const [port, dataDir] = JSON.parse(await new Response(child.stdout).text()) as [number, string];
   expect(await child.exited).toBe(0);
   expect(existsSync(dataDir)).toBe(false);
   expect(

@@ -98,8 +98,9 @@ async function handOver(
   const onExit = (): void => {
     launched.child.kill("SIGQUIT");
     // The last thing a server does is to remove its lock file; a folder removed earlier would be written to again.
-    for (let i = 0; i < EXIT_CHECKS_MAX && existsSync(join(dataDir, "postmaster.pid")); i++)
+    for (let i = 0; i < EXIT_CHECKS_MAX && existsSync(join(dataDir, "postmaster.pid")); i++) {
       Bun.sleepSync(EXIT_CHECK_MS);
+    }
     rmSync(folder, { recursive: true, force: true });
   };
   process.on("exit", onExit);
@@ -257,8 +258,14 @@ function ensureTemplate(bin: string, account: Account, base: string): string {
   give(aside, account);
   run(account, [
     join(bin, "initdb"),
-    ...["-D", join(aside, "data"), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"],
-    ...["--no-sync", "--no-instructions", "--wal-segsize=1"],
+    `--pgdata=${join(aside, "data")}`,
+    "--username=postgres",
+    "--auth=trust",
+    "--encoding=UTF8",
+    "--locale=C.UTF-8",
+    "--no-sync",
+    "--no-instructions",
+    "--wal-segsize=1",
   ]);
   try {
     renameSync(join(aside, "data"), template);
@@ -272,8 +279,8 @@ function ensureTemplate(bin: string, account: Account, base: string): string {
 
 function run(account: Account, command: readonly string[]): void {
   const result = Bun.spawnSync([...account.prefix, ...command], { cwd: "/", stdout: "pipe", stderr: "pipe" });
-  if (result.exitCode !== 0)
-    throw new Error(`${command.join(" ")}: ${result.stdout.toString()}${result.stderr.toString()}`);
+  if (result.exitCode === 0) return;
+  throw new Error(`${command.join(" ")}: ${result.stdout.toString()}${result.stderr.toString()}`);
 }
 
 function writeConfiguration(dataDir: string, options: PostgresOptions, account: Account): void {
