@@ -1,0 +1,182 @@
+/** Reads weir.yaml: YAML, references, schema, promises, in this order, and reports all problems of a stage at once. */
+import { readFileSync, statSync } from "node:fs";
+import { dirname, isAbsolute, resolve } from "node:path";
+import * as v from "valibot";
+import type { Target } from "../core/target.ts";
+import type { Config, Listener, TargetPlaces } from "./config.ts";
+import { complaintsOf, isUnknownKey, problemOf, valueAt } from "./explain.ts";
+import type { Complaint } from "./explain.ts";
+import type { Problem } from "./problem.ts";
+import { promiseProblems } from "./promises.ts";
+import { resolveReferences } from "./references.ts";
+import { configSchema, targetSections } from "./schema.ts";
+import type { ConfigFile, TargetSchemas } from "./schema.ts";
+import { readSource } from "./source.ts";
+import type { Path, Source, Value } from "./source.ts";
+
+export type LoadOptions = {
+  /** The shape of the target sections of the adapters that are there. */
+  readonly adapters: TargetSchemas;
+  readonly env: Readonly<Record<string, string | undefined>>;
+};
+
+/** `config` is null exactly when one of the problems is an error. */
+export type Loaded = {
+  readonly config: Config | null;
+  readonly problems: readonly Problem[];
+  readonly places: TargetPlaces;
+};
+
+const FILE_BYTES_MAX = 1_048_576;
+
+/** Reads and checks a configuration file. Never throws: what goes wrong is a problem. */
+export function loadConfig(file: string, options: LoadOptions): Loaded {
+  try {
+    const stat = statSync(file);
+    if (!stat.isFile()) return failed(file, "is not a file");
+    if (stat.size > FILE_BYTES_MAX) return failed(file, `is larger than ${FILE_BYTES_MAX} bytes`);
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file));
+    return parseConfig(text, file, options);
+  } catch (error) {
+    if (error instanceof Error && "code" in error) {
+      if (error.code === "ENOENT") return failed(file, "there is no such file; name yours with --config FILE");
+      if (error.code === "EACCES") return failed(file, "cannot be read: permission denied");
+      if (error.code === "ERR_ENCODING_INVALID_ENCODED_DATA") return failed(file, "is not UTF-8 text");
+    }
+    return failed(file, `cannot be read: ${error instanceof Error ? error.message : "unknown error"}`);
+  }
+}
+
+function failed(file: string, message: string): Loaded {
+  const problem: Problem = { severity: "error", code: "UNREADABLE", file, line: null, column: null, message };
+  return { config: null, problems: [problem], places: new Map() };
+}
+
+/** Checks the text of a configuration; relative paths start from the folder of `file`. */
+export function parseConfig(text: string, file: string, options: LoadOptions): Loaded {
+  const source = readSource(text, file);
+  if (source.problems.length > 0) return { config: null, problems: source.problems, places: new Map() };
+  const schema = configSchema(options.adapters);
+  const folder = dirname(resolve(file));
+  const resolved = resolveReferences(source, schema, { env: options.env, folder });
+  const checked = validate(schema, source, resolved.value, resolved.referenced, resolved.missing);
+  const problems = [...resolved.problems, ...checked.problems];
+  const places = placesOf(source);
+  if (checked.output === null || problems.length > 0) return { config: null, problems: inOrder(problems), places };
+  const promises = promiseProblems(checked.output, source, options.adapters);
+  if (promises.some((problem) => problem.severity === "error"))
+    return { config: null, problems: inOrder(promises), places };
+  return { config: assemble(checked.output, file, folder, options.adapters), problems: inOrder(promises), places };
+}
+
+/**
+ * Checks until nothing new turns up: the schema library stops at the first unknown key of a map, so each is taken out
+ * and the check repeated; and text from a reference becomes a number or a flag where the schema wants one.
+ */
+function validate(
+  schema: ReturnType<typeof configSchema>,
+  source: Source,
+  tree: Value,
+  referenced: ReadonlySet<string>,
+  missing: ReadonlySet<string>,
+): { output: ConfigFile | null; problems: Problem[] } {
+  const problems: Problem[] = [];
+  for (;;) {
+    const result = v.safeParse(schema, tree);
+    if (result.success) return { output: result.output, problems };
+    const complaints = complaintsOf(result.issues);
+    let isChanged = false;
+    for (const complaint of complaints) {
+      if (isUnknownKey(complaint)) {
+        problems.push(problemOf(complaint, source, schema, false));
+        isChanged = remove(tree, complaint.path) || isChanged;
+      } else if (referenced.has(JSON.stringify(complaint.path))) {
+        isChanged = convert(tree, complaint) || isChanged;
+      }
+    }
+    if (isChanged) continue;
+    for (const complaint of complaints) {
+      const key = JSON.stringify(complaint.path);
+      if (!missing.has(key)) problems.push(problemOf(complaint, source, schema, referenced.has(key)));
+    }
+    return { output: null, problems };
+  }
+}
+
+function remove(tree: Value, path: Path): boolean {
+  const parent = valueAt(tree, path.slice(0, -1));
+  if (parent === null || typeof parent !== "object" || Array.isArray(parent)) return false;
+  return Reflect.deleteProperty(parent, String(path.at(-1)));
+}
+
+function convert(tree: Value, complaint: Complaint): boolean {
+  const parent = valueAt(tree, complaint.path.slice(0, -1));
+  const value = valueAt(tree, complaint.path);
+  const last = complaint.path.at(-1);
+  if (parent === null || typeof parent !== "object" || typeof value !== "string" || last === undefined) return false;
+  const expected = complaint.issue.kind === "schema" ? complaint.issue.expected : null;
+  let converted: number | boolean;
+  if (expected === "number" && isDecimal(value)) converted = Number(value);
+  else if (expected === "boolean" && (value === "true" || value === "false")) converted = value === "true";
+  else return false;
+  if (Array.isArray(parent)) parent[Number(last)] = converted;
+  else parent[String(last)] = converted;
+  return true;
+}
+
+function isDecimal(text: string): boolean {
+  if (text.length === 0 || text.length > 15) return false;
+  for (const char of text) if (char < "0" || char > "9") return false;
+  return true;
+}
+
+function inOrder(problems: readonly Problem[]): Problem[] {
+  return problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
+}
+
+function placesOf(source: Source): TargetPlaces {
+  const places = new Map<string, { line: number; column: number }>();
+  const targets = valueAt(source.value, ["targets"]);
+  if (targets === null || typeof targets !== "object" || Array.isArray(targets)) return places;
+  for (const name of Object.keys(targets)) {
+    const { line, column } = source.at("error", "BAD_VALUE", "key", ["targets", name], "");
+    places.set(name, { line: line ?? 1, column: column ?? 1 });
+  }
+  return places;
+}
+
+function assemble(file: ConfigFile, path: string, folder: string, adapters: TargetSchemas): Config {
+  const listeners: Listener[] = [];
+  const postgres = file.listen.postgres;
+  if (postgres !== undefined) {
+    const tls = typeof postgres.tls === "string" ? postgres.tls : withoutUndefined(postgres.tls);
+    listeners.push({ adapter: "postgres", host: postgres.host, port: postgres.port, tls });
+  }
+  const targets = Object.entries(file.targets).flatMap(([name, target]): Target[] => {
+    const sections: Readonly<Record<string, unknown>> = target;
+    const adapter = Object.keys(targetSections(adapters)).find((each) => sections[each] !== undefined);
+    // Targets of protocols that this version does not speak are left out, as the warnings about them say.
+    if (adapter === undefined || !Object.hasOwn(adapters, adapter)) return [];
+    return [{ name, adapter, labels: target.labels, settings: sections[adapter] }];
+  });
+  const { loginTime, drainTime, ...counts } = file.limits;
+  return {
+    name: file.name,
+    file: resolve(path),
+    data: absolute(folder, file.data),
+    policies: absolute(folder, typeof file.policies === "string" ? file.policies : file.policies.git),
+    listeners,
+    targets,
+    limits: { ...counts, loginTimeMs: loginTime, drainTimeMs: drainTime },
+    audit: { durability: file.audit.durability },
+  };
+}
+
+function absolute(folder: string, path: string): string {
+  return isAbsolute(path) ? path : resolve(folder, path);
+}
+
+function withoutUndefined(tls: { cert: string; key: string; clientCa?: string | undefined }): Listener["tls"] {
+  const { cert, key, clientCa } = tls;
+  return clientCa === undefined ? { cert, key } : { cert, key, clientCa };
+}
