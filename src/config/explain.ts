@@ -78,8 +78,9 @@ function quotedIn(expected: string): string[] {
 function expectedOf(issue: v.BaseIssue<unknown>, choices: readonly string[] | null): string {
   const expected = issue.expected ?? "";
   if (choices !== null) return `${choices.join(", ")}${expected.includes("Object") ? " or a map" : ""}`;
-  if (expected.includes("|"))
+  if (expected.includes("|")) {
     return expected.replaceAll("Object", "a map").replaceAll("string", "text").replaceAll("|", "or");
+  }
   return EXPECTED[expected] ?? expected;
 }
 

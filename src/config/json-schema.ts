@@ -3,7 +3,8 @@ import { toJsonSchema } from "@valibot/to-json-schema";
 import { configSchema } from "./schema.ts";
 import type { TargetSchemas } from "./schema.ts";
 
-type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+type Json = string | number | boolean | null | readonly Json[] | JsonMap;
+type JsonMap = { readonly [key: string]: Json };
 
 const REFERENCE: Json = {
   description: "The value of an environment variable, or the contents of a file.",
@@ -16,7 +17,7 @@ const REFERENCE: Json = {
 /** Draft 7, as editors read it. */
 export function configJsonSchema(adapters: TargetSchemas): Json {
   // Checks that have no counterpart in JSON Schema are left out of it: weir check makes them.
-  const schema: Json = JSON.parse(
+  const schema: unknown = JSON.parse(
     JSON.stringify(toJsonSchema(configSchema(adapters), { typeMode: "input", errorMode: "ignore" })),
   );
   if (!isMap(schema)) throw new Error("the JSON Schema of the configuration is not an object");
@@ -44,14 +45,13 @@ function withReferences(schema: Json): Json {
   return { anyOf: [rest, { $ref: "#/definitions/reference" }], ...(preset === undefined ? {} : { default: preset }) };
 }
 
-function isSingleValue(schema: { readonly [key: string]: Json }): boolean {
-  return (
-    ["string", "number", "integer", "boolean"].includes(String(schema["type"])) || "enum" in schema || "const" in schema
-  );
+function isSingleValue(schema: JsonMap): boolean {
+  const typeName = typeof schema["type"] === "string" ? schema["type"] : "";
+  return ["string", "number", "integer", "boolean"].includes(typeName) || "enum" in schema || "const" in schema;
 }
 
-function isMap(value: Json | undefined): value is { readonly [key: string]: Json } {
-  return typeof value === "object" && value !== null && !isList(value);
+function isMap(value: unknown): value is JsonMap {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isList(value: Json): value is readonly Json[] {

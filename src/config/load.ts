@@ -64,8 +64,9 @@ export function parseConfig(text: string, file: string, options: LoadOptions): L
   const places = placesOf(source);
   if (checked.output === null || problems.length > 0) return { config: null, problems: inOrder(problems), places };
   const promises = promiseProblems(checked.output, source, options.adapters);
-  if (promises.some((problem) => problem.severity === "error"))
+  if (promises.some((problem) => problem.severity === "error")) {
     return { config: null, problems: inOrder(promises), places };
+  }
   return { config: assemble(checked.output, file, folder, options.adapters), problems: inOrder(promises), places };
 }
 

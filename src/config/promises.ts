@@ -7,7 +7,7 @@ import { targetSections } from "./schema.ts";
 import type { ConfigFile, TargetSchemas } from "./schema.ts";
 import type { Path, Source } from "./source.ts";
 
-const LOOPBACK_HOSTS: readonly string[] = ["localhost", "::1"];
+const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(["localhost", "::1"]);
 
 /** Every promise of the file that this version does not keep, and what it leaves alone. */
 export function promiseProblems(file: ConfigFile, source: Source, adapters: TargetSchemas): Problem[] {
@@ -21,8 +21,9 @@ export function promiseProblems(file: ConfigFile, source: Source, adapters: Targ
 
   if (file.audit.seal !== undefined) refuse(["audit", "seal"], "this version does not seal recordings; take it out");
   if (file.audit.witnesses.length > 0) refuse(["audit", "witnesses"], "this version has no witnesses; take them out");
-  if (typeof file.policies !== "string")
+  if (typeof file.policies !== "string") {
     refuse(["policies"], "this version reads policies from a folder only; name one");
+  }
 
   for (const [name, target] of Object.entries(file.targets)) {
     if (target.masking !== undefined) refuse(["targets", name, "masking"], "this version does not mask; take it out");
@@ -37,14 +38,18 @@ export function promiseProblems(file: ConfigFile, source: Source, adapters: Targ
   }
 
   if (file.listen.ssh !== undefined) warn(["listen", "ssh"], "this version does not speak ssh: nothing listens there");
-  if (file.listen.http !== undefined)
+  if (file.listen.http !== undefined) {
     warn(["listen", "http"], "this version does not speak http: nothing listens there");
-  if (file.identity.oidc.length > 0)
+  }
+  if (file.identity.oidc.length > 0) {
     warn(["identity", "oidc"], "this version knows weir tokens only: nobody can log in by OIDC");
-  if (file.identity.saml.length > 0)
+  }
+  if (file.identity.saml.length > 0) {
     warn(["identity", "saml"], "this version knows weir tokens only: nobody can log in by SAML");
-  if (file.identity.keys.length > 0)
+  }
+  if (file.identity.keys.length > 0) {
     warn(["identity", "keys"], "this version knows weir tokens only: nobody can log in by key");
+  }
 
   const postgres = file.listen.postgres;
   if (postgres === undefined) {
@@ -60,5 +65,5 @@ export function promiseProblems(file: ConfigFile, source: Source, adapters: Targ
 }
 
 function isLoopback(host: string): boolean {
-  return LOOPBACK_HOSTS.includes(host) || host.startsWith("127.");
+  return LOOPBACK_HOSTS.has(host) || host.startsWith("127.");
 }

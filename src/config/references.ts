@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import type * as v from "valibot";
 import type { Problem } from "./problem.ts";
 import { isMapSchema, schemaAt } from "./shape.ts";
+import { emptyMap } from "./source.ts";
 import type { Path, Source, Value } from "./source.ts";
 
 export type Surroundings = {
@@ -49,7 +50,7 @@ export function resolveReferences(source: Source, schema: v.GenericSchema, surro
       );
       return "";
     }
-    const result: { [key: string]: Value } = Object.create(null);
+    const result = emptyMap();
     for (const [key, child] of Object.entries(value)) result[key] = walk(child, [...path, key]);
     return result;
   };
@@ -69,8 +70,9 @@ type Found = { readonly ok: true; readonly text: string } | { readonly ok: false
 
 function fromEnvironment(name: string, surroundings: Surroundings): Found {
   const text = Object.hasOwn(surroundings.env, name) ? surroundings.env[name] : undefined;
-  if (text === undefined)
+  if (text === undefined) {
     return { ok: false, message: `the environment variable ${name} is not set; set it before starting weir` };
+  }
   if (text === "") return { ok: false, message: `the environment variable ${name} is empty` };
   return { ok: true, text };
 }

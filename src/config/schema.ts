@@ -12,8 +12,9 @@ const KIB = 1_024;
 /** A name of a target or a subject: `[a-z0-9-]+`, at most 63 characters. */
 export function isName(text: string): boolean {
   if (text.length === 0 || text.length > NAME_CHARS_MAX) return false;
-  for (const char of text)
+  for (const char of text) {
     if (!(char >= "a" && char <= "z") && !(char >= "0" && char <= "9") && char !== "-") return false;
+  }
   return true;
 }
 
@@ -192,10 +193,14 @@ function targetSchema(sections: TargetSchemas) {
       ...optionalSections,
     }),
     v.rawCheck(({ dataset, addIssue }) => {
-      const said = adapters.filter((adapter) => Object.hasOwn(Object(dataset.value), adapter));
+      const said = adapters.filter(
+        (adapter) =>
+          typeof dataset.value === "object" && dataset.value !== null && Object.hasOwn(dataset.value, adapter),
+      );
       if (said.length === 0) addIssue({ message: `says no protocol; add one of ${adapters.join(", ")}` });
-      if (said.length > 1)
+      if (said.length > 1) {
         addIssue({ message: `says ${said.join(" and ")}; a target speaks one protocol, make it two targets` });
+      }
     }),
   );
 }

@@ -20,13 +20,18 @@ const TEXT_CHARS_MAX = 1_048_576;
 const NESTING_MAX = 32;
 
 /** Keys that JavaScript objects treat as their own; refused, so that no library drops them silently. */
-const FORBIDDEN_KEYS: readonly string[] = ["__proto__", "prototype", "constructor"];
+const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(["__proto__", "prototype", "constructor"]);
 
 /** Reads one document; `file` is the name that problems carry. */
 export function readSource(text: string, file: string): Source {
   const reader = new Reader(file);
   const value = reader.read(text);
   return { value, problems: reader.problems, at: (...args) => reader.at(...args) };
+}
+
+/** A map without a prototype. */
+export function emptyMap(): { [key: string]: Value } {
+  return { __proto__: null };
 }
 
 type Place = { key: number; value: number };
@@ -69,8 +74,9 @@ class Reader {
     for (let length = path.length; length > 0; length--) {
       const place = this.#places.get(JSON.stringify(path.slice(0, length)));
       // An ancestor stands for something that is not written: its key is the place to look.
-      if (place !== undefined)
+      if (place !== undefined) {
         return this.#make(severity, code, length < path.length ? place.key : place[where], message);
+      }
     }
     return this.#make(severity, code, 0, message);
   }
@@ -79,14 +85,16 @@ class Reader {
     const offset = node.range?.[0] ?? startOffset;
     if (path.length > NESTING_MAX) return this.#refuse(offset, `is nested deeper than ${NESTING_MAX} levels`);
     if (isAlias(node)) return this.#refuse(offset, "aliases are not allowed; write the value out");
-    if ("anchor" in node && node.anchor !== undefined)
+    if ("anchor" in node && node.anchor !== undefined) {
       return this.#refuse(offset, "anchors are not allowed; write the value out");
-    if (node.tag !== undefined)
+    }
+    if (node.tag !== undefined) {
       return this.#refuse(offset, `tags such as ${node.tag} are not allowed; quote the value to make it text`);
+    }
     if (isScalar(node)) return this.#scalar(node.value, offset);
     if (isSeq(node)) return node.items.map((item, index) => this.#item(item, [...path, index], offset));
     if (isMap(node)) {
-      const result: { [key: string]: Value } = Object.create(null);
+      const result = emptyMap();
       for (const pair of node.items) this.#pair(pair, path, offset, result);
       return result;
     }
@@ -111,7 +119,7 @@ class Reader {
     if (key.tag !== undefined) this.#refuse(keyOffset, "tags are not allowed on keys");
     // `1` and `"1"` are two keys to YAML and one to us.
     const name = String(key.value);
-    if (FORBIDDEN_KEYS.includes(name) || name === "<<") {
+    if (FORBIDDEN_KEYS.has(name) || name === "<<") {
       this.#refuse(keyOffset, `"${name}" cannot be a key`);
       return;
     }
