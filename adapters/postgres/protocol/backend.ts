@@ -5,6 +5,8 @@ import { CANCEL_SECRET_BYTES_MAX, CANCEL_SECRET_BYTES_MIN, TAG_BYTES_MAX } from 
 import { ProtocolError } from "./protocol-error.ts";
 import { BACKEND } from "./types.ts";
 
+export * from "./rows.ts";
+
 /*
  * Every decoder throws `WireError` when the body is not exactly one message, and hands out views into it.
  *
@@ -151,76 +153,6 @@ export function decodeErrorFields(body: Uint8Array): ReportFields {
   return { fields };
 }
 
-/** One column of a RowDescription. `tableOid` and `column` are 0 when it comes from no table. */
-export type FieldDescription = {
-  readonly name: string;
-  readonly tableOid: number;
-  readonly column: number;
-  readonly typeOid: number;
-  /** Bytes; negative for types of no fixed length. */
-  readonly typeLength: number;
-  readonly typeModifier: number;
-  /** 0 is text, 1 binary. */
-  readonly format: number;
-};
-
-/** A name's NUL and six numbers. */
-const FIELD_BYTES_MIN = 19;
-
-export function decodeRowDescription(body: Uint8Array): readonly FieldDescription[] {
-  const reader = new Reader(body);
-  const count = reader.u16();
-  reader.expect(count, FIELD_BYTES_MIN);
-  const fields = Array.from({ length: count }, () => ({
-    name: lenient.decode(reader.cstring()),
-    tableOid: reader.u32(),
-    column: reader.i16(),
-    typeOid: reader.u32(),
-    typeLength: reader.i16(),
-    typeModifier: reader.i32(),
-    format: reader.i16(),
-  }));
-  reader.end();
-  return fields;
-}
-
-/** The types of a prepared statement's parameters. */
-export function decodeParameterDescription(body: Uint8Array): readonly number[] {
-  const reader = new Reader(body);
-  const count = reader.u16();
-  reader.expect(count, 4);
-  const types = Array.from({ length: count }, () => reader.u32());
-  reader.end();
-  return types;
-}
-
-/** The cells of a row; null is SQL's NULL. */
-export function decodeDataRow(body: Uint8Array): readonly (Uint8Array | null)[] {
-  const reader = new Reader(body);
-  const count = reader.u16();
-  reader.expect(count, 4);
-  const cells = Array.from({ length: count }, () => {
-    const length = reader.i32();
-    return length === -1 ? null : reader.bytes(length);
-  });
-  reader.end();
-  return cells;
-}
-
-/** CopyInResponse, CopyOutResponse and CopyBothResponse. Formats: 0 is text, 1 binary. */
-export type CopyResponse = { readonly format: 0 | 1; readonly columnFormats: readonly number[] };
-
-export function decodeCopyResponse(body: Uint8Array): CopyResponse {
-  const reader = new Reader(body);
-  const format = reader.u8();
-  if (format !== 0 && format !== 1) throw new ProtocolError("PROTOCOL_VALUE", "a COPY is neither text nor binary");
-  const count = reader.u16();
-  reader.expect(count, 2);
-  const columnFormats = Array.from({ length: count }, () => reader.i16());
-  reader.end();
-  return { format, columnFormats };
-}
-
 /** NegotiateProtocolVersion: the newest minor version the server speaks, and the `_pq_.` options it does not know. */
 export type NegotiateProtocolVersion = { readonly minor: number; readonly unknownOptions: readonly string[] };
 
@@ -249,15 +181,6 @@ export function decodeNotification(body: Uint8Array): Notification {
   const payload = reader.cstring();
   reader.end();
   return { processId, channel, payload };
-}
-
-/** FunctionCallResponse: the result, or null for SQL's NULL. */
-export function decodeFunctionCallResponse(body: Uint8Array): Uint8Array | null {
-  const reader = new Reader(body);
-  const length = reader.i32();
-  const result = length === -1 ? null : reader.bytes(length);
-  reader.end();
-  return result;
 }
 
 /**
@@ -319,6 +242,11 @@ const NOTHING = new Uint8Array(0);
 
 function encodeAuthentication(code: number, data: Uint8Array = NOTHING): Uint8Array {
   return new Writer().begin(BACKEND.authentication).i32(code).raw(data).end().take();
+}
+
+export function encodeNotification(notification: Notification): Uint8Array {
+  const { processId, channel, payload } = notification;
+  return new Writer().begin(BACKEND.notification).i32(processId).cstring(channel).cstring(payload).end().take();
 }
 
 export function encodeParameterStatus(name: string, value: string): Uint8Array {

@@ -4,6 +4,7 @@ import { Writer } from "../../../src/wire/writer.ts";
 import { NAME_BYTES_MAX } from "./limits.ts";
 import { ProtocolError } from "./protocol-error.ts";
 import { FRONTEND } from "./types.ts";
+import { readFormats, readValue, readValues, writeFormats, writeValue, writeValues } from "./values.ts";
 
 /*
  * Names of statements and portals are fatal UTF-8 with nothing stripped: different bytes give different texts, so
@@ -69,9 +70,7 @@ export function decodeBind(body: Uint8Array): Bind {
   const portal = readName(reader);
   const statement = readName(reader);
   const parameterFormats = readFormats(reader);
-  const count = reader.u16();
-  reader.expect(count, 4);
-  const parameters = Array.from({ length: count }, () => readValue(reader));
+  const parameters = readValues(reader);
   const resultFormats = readFormats(reader);
   reader.end();
   return { portal, statement, parameterFormats, parameters, resultFormats };
@@ -133,9 +132,7 @@ export function decodeFunctionCall(body: Uint8Array): FunctionCall {
   const reader = new Reader(body);
   const functionOid = reader.u32();
   const argumentFormats = readFormats(reader);
-  const count = reader.u16();
-  reader.expect(count, 4);
-  const values = Array.from({ length: count }, () => readValue(reader));
+  const values = readValues(reader);
   const resultFormat = reader.i16();
   reader.end();
   return { functionOid, argumentFormats, arguments: values, resultFormat };
@@ -286,31 +283,4 @@ function tooLongName(): ProtocolError {
     "PROTOCOL_TOO_LONG",
     `the name of a statement or portal is longer than ${NAME_BYTES_MAX} bytes; the server would silently shorten it`,
   );
-}
-
-function readFormats(reader: Reader): number[] {
-  const count = reader.u16();
-  reader.expect(count, 2);
-  return Array.from({ length: count }, () => reader.i16());
-}
-
-function writeFormats(writer: Writer, formats: readonly number[]): void {
-  writer.u16(formats.length);
-  for (const format of formats) writer.i16(format);
-}
-
-/** A length and that many bytes; a length of -1 is NULL, any other negative one an error. */
-function readValue(reader: Reader): Uint8Array | null {
-  const length = reader.i32();
-  return length === -1 ? null : reader.bytes(length);
-}
-
-function writeValues(writer: Writer, values: readonly (Uint8Array | null)[]): void {
-  writer.u16(values.length);
-  for (const value of values) writeValue(writer, value);
-}
-
-function writeValue(writer: Writer, value: Uint8Array | null): void {
-  if (value === null) writer.i32(-1);
-  else writer.i32(value.length).raw(value);
 }
