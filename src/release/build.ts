@@ -1,0 +1,51 @@
+/** Compiles weir to one binary with everything it needs inside: `./dev build [--outfile dist/weir]`. */
+import { mkdirSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { libsqlPlugin } from "./libsql.ts";
+import { findWorkers } from "./workers.ts";
+
+const ROOT = resolve(import.meta.dir, "../..");
+
+/** Builds the binary for this platform; throws when anything is missing from it. */
+export async function buildBinary(outfile: string): Promise<void> {
+  mkdirSync(dirname(outfile), { recursive: true });
+  const result = await Bun.build({
+    entrypoints: [join(ROOT, "src/cli/main.ts"), ...findWorkers(ROOT)],
+    target: "bun",
+    minify: { syntax: true, whitespace: true, identifiers: false },
+    naming: { entry: "[name].[ext]" },
+    compile: { outfile, autoloadDotenv: false, autoloadBunfig: false },
+    define: { WEIR_COMMIT: JSON.stringify(commit()) },
+    plugins: [libsqlPlugin(join(ROOT, "node_modules"))],
+  });
+  if (!result.success) throw new AggregateError(result.logs, "the build failed");
+}
+
+/** The short commit of the tree, marked when the tree differs from it; empty outside git. */
+function commit(): string {
+  const git = (...args: readonly string[]): string | null => {
+    try {
+      const result = Bun.spawnSync(["git", ...args], { cwd: ROOT, stderr: "ignore" });
+      return result.exitCode === 0 ? result.stdout.toString().trim() : null;
+    } catch {
+      // There is no git.
+      return null;
+    }
+  };
+  const head = process.env["WEIR_COMMIT"] ?? git("rev-parse", "--short=12", "HEAD");
+  if (head === null) return "";
+  return git("status", "--porcelain", "--untracked-files=no") ? `${head}+changes` : head;
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { outfile: { type: "string", default: join(ROOT, "dist/weir") } } });
+  const outfile = resolve(values.outfile);
+  await buildBinary(outfile);
+  const probe = Bun.spawnSync([outfile, "version"], { stdout: "pipe", stderr: "pipe", cwd: "/" });
+  if (probe.exitCode !== 0) {
+    console.error(`The binary was made but does not run:\n${probe.stdout.toString()}${probe.stderr.toString()}`);
+    process.exit(1);
+  }
+  console.log(`${outfile}: ${Math.round(statSync(outfile).size / 1024 ** 2)} MiB, ${probe.stdout.toString().trim()}`);
+}
