@@ -1,0 +1,28 @@
+# The gateway in a container: one binary, its own user, nothing else of ours.
+FROM debian:bookworm-slim AS build
+WORKDIR /src
+COPY package.json bun.lock bunfig.toml dev ./
+# The dependencies first: they change less often than the code.
+RUN ./dev prepare
+COPY tsconfig.json ./
+COPY src src
+COPY adapters adapters
+# What `weir version` names as the commit: docker build --build-arg WEIR_COMMIT="$(git rev-parse --short=12 HEAD)" .
+ARG WEIR_COMMIT=
+RUN ./dev build
+
+FROM debian:bookworm-slim
+RUN apt-get update \
+  && apt-get install -y --no-install-recommends ca-certificates \
+  && rm -rf /var/lib/apt/lists/* \
+  && useradd --system --uid 10001 --home-dir /var/lib/weir --create-home --shell /usr/sbin/nologin weir
+COPY --from=build /src/dist/weir /usr/local/bin/weir
+COPY LICENSE /usr/share/doc/weir/LICENSE
+USER weir
+WORKDIR /var/lib/weir
+# The audit log and the gateway's keys. TMPDIR must allow executing: the binary unpacks its database library there.
+VOLUME /var/lib/weir
+EXPOSE 6432 6422 6480
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["weir"]
+CMD ["up", "--config", "/etc/weir/weir.yaml"]
