@@ -66,7 +66,10 @@ export class Framer {
     const bodyStart = start + HEADER_BYTES;
     const available = this.#buffer.length - bodyStart;
     const wanted = this.#plan(this.#type, this.#bodyBytes);
-    if (wanted === null) throw new FramingError(`a message of type ${printable(this.#type)} and ${this.#bodyBytes} bytes may not come here`);
+    if (wanted === null)
+      throw new FramingError(
+        `a message of type ${printable(this.#type)} and ${this.#bodyBytes} bytes may not come here`,
+      );
     if (available < Math.min(wanted, this.#bodyBytes)) return null;
     const end = bodyStart + Math.min(available, this.#bodyBytes);
     this.#position = end;
@@ -101,7 +104,8 @@ export class Framer {
     const at = this.#position;
     if (buffer.length - at < HEADER_BYTES) return false;
     const length = readInt32(buffer, at + 1);
-    if (length < 4) throw new FramingError(`a message of type ${printable(buffer[at] ?? 0)} announces a length of ${length}`);
+    if (length < 4)
+      throw new FramingError(`a message of type ${printable(buffer[at] ?? 0)} announces a length of ${length}`);
     this.#type = buffer[at] ?? 0;
     this.#bodyBytes = length - 4;
     return true;

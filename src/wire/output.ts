@@ -18,7 +18,11 @@ export class OutputQueue {
     this.#bytes += piece.length;
     const last = this.#pieces.length - 1;
     const before = last >= this.#head ? this.#pieces[last] : undefined;
-    if (before !== undefined && before.buffer === piece.buffer && before.byteOffset + before.length === piece.byteOffset) {
+    if (
+      before !== undefined &&
+      before.buffer === piece.buffer &&
+      before.byteOffset + before.length === piece.byteOffset
+    ) {
       // Messages that came in one chunk leave in one piece.
       this.#pieces[last] = new Uint8Array(before.buffer, before.byteOffset, before.length + piece.length);
       return;
