@@ -1,5 +1,5 @@
 /** What still has to be written to a socket: gathers the small writes of one turn into one system call, and keeps what the socket does not take. */
-import { OutputQueue } from "../wire/output.ts";
+import { OutputQueue } from "./output.ts";
 
 /** The part of a Bun socket that writing needs. Answers how many bytes it took, or -1 when it is closed. */
 export type Sink = { write(bytes: Uint8Array, offset: number, length: number): number };
