@@ -1,8 +1,8 @@
 /** The objects of a catalog as their rows told them, by oid, each group with a digest that changes when one of them does. */
 import { createHash } from "node:crypto";
 import type { FunctionName, Relation, RelationKind } from "./catalog.ts";
-import type { KeyedGroup } from "./catalogQueries.ts";
-import { CatalogError, type TextRow } from "./catalogSource.ts";
+import type { KeyedGroup } from "./catalog-queries.ts";
+import { CatalogError, type TextRow } from "./catalog-source.ts";
 
 /** A value of a row that may be too short. */
 type Cell = string | null | undefined;

@@ -9,6 +9,8 @@ const USER = "$user";
 export type SchemaFacts = Pick<Catalog, "hasSchema"> & {
   /** May the role look names up in the schema? Undefined: not known for this role. Left out: every schema is taken as usable. */
   mayUseSchema?(schema: string, role: string): boolean | undefined;
+  /** The database's; left out: UTF8. */
+  readonly encoding?: string;
 };
 
 /**
@@ -40,9 +42,10 @@ export function parseSearchPath(text: string): readonly string[] | null {
 export function resolveSearchPath(text: string, role: string, schemas: SchemaFacts): readonly string[] | null {
   const names = parseSearchPath(text);
   if (names === null) return null;
+  // Folding and cutting go by the encoding.
+  if ((schemas.encoding ?? "UTF8") !== "UTF8" && Buffer.byteLength(text) !== text.length) return null;
   const path = new Set<string>();
   for (const item of names) {
-    // The alias is taken for what it means only when it is written; a role may be called pg_temp as little as a schema.
     if (item === "pg_temp") {
       path.add(item);
       continue;
@@ -62,7 +65,7 @@ type Item = { readonly name: string; readonly end: number };
 
 function quoted(text: string, start: number): Item | null {
   let name = "";
-  for (let at = start + 1; ; ) {
+  for (let at = start + 1; ;) {
     const quote = text.indexOf('"', at);
     if (quote === -1) return null;
     name += text.slice(at, quote);

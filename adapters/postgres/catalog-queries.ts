@@ -6,7 +6,7 @@
  * leaves a row with another xmin. `base` is a transaction id below which everything was finished when the picture was
  * taken, so a row that is no `recent` one is as it was, and removals show in the count of rows.
  */
-import { CATALOG_PAGE_ROWS } from "./catalogSource.ts";
+import { CATALOG_PAGE_ROWS } from "./catalog-source.ts";
 
 const OID = "::pg_catalog.oid";
 const TEXT = "::pg_catalog.text";
@@ -182,7 +182,9 @@ export function decodeState(row: readonly (string | null)[] | undefined): State 
 }
 
 function consistsOf(value: string | null | undefined, alphabet: string): value is string {
-  return typeof value === "string" && value !== "" && [...value].every((character) => alphabet.includes(character));
+  if (typeof value !== "string" || value === "") return false;
+  for (const character of value) if (!alphabet.includes(character)) return false;
+  return true;
 }
 
 /** oid, name, may the connection's role use it. */

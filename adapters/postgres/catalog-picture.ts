@@ -7,8 +7,8 @@ import type {
   RelationRecord,
   SchemaRecord,
   TypeRecord,
-} from "./catalogRecords.ts";
-import { digestOf, sha256 } from "./catalogRecords.ts";
+} from "./catalog-records.ts";
+import { digestOf, sha256 } from "./catalog-records.ts";
 
 /** What is fixed for a connection. */
 export type ServerFacts = {

@@ -1,5 +1,5 @@
 /** Loads the picture of a target's catalog over one connection, all of it at first and afterwards what has changed. */
-import { CatalogPicture, type Changed, type Contents, type ServerFacts } from "./catalogPicture.ts";
+import { CatalogPicture, type Changed, type Contents, type ServerFacts } from "./catalog-picture.ts";
 import {
   BEGIN,
   COMMIT,
@@ -15,9 +15,15 @@ import {
   SETTINGS,
   type State,
   stateQuery,
-} from "./catalogQueries.ts";
-import { decodeConversion, DECODERS, decodeSchema, Interning, type Records } from "./catalogRecords.ts";
-import { CATALOG_LIMITS, CATALOG_PAGE_ROWS, CatalogError, type CatalogLimits, type CatalogSource } from "./catalogSource.ts";
+} from "./catalog-queries.ts";
+import { decodeConversion, DECODERS, decodeSchema, Interning, type Records } from "./catalog-records.ts";
+import {
+  CATALOG_LIMITS,
+  CATALOG_PAGE_ROWS,
+  CatalogError,
+  type CatalogLimits,
+  type CatalogSource,
+} from "./catalog-source.ts";
 
 /** A base that no row is older than: only for the first comparison, whose answer is not used. */
 const FIRST_BASE = "3";
@@ -87,7 +93,12 @@ export class CatalogLoader {
     const [row] = await this.#source.query(SETTINGS);
     const [version, encoding, role, searchPath] = row ?? [];
     const serverVersion = Number(version);
-    if (!Number.isInteger(serverVersion) || serverVersion <= 0 || typeof encoding !== "string" || typeof role !== "string") {
+    if (
+      !Number.isInteger(serverVersion) ||
+      serverVersion <= 0 ||
+      typeof encoding !== "string" ||
+      typeof role !== "string"
+    ) {
       throw new CatalogError("the target does not tell its version, encoding and role");
     }
     if (searchPath !== "" && searchPath !== '""') {
@@ -114,13 +125,19 @@ export class CatalogLoader {
     const keyed = async <G extends KeyedGroup>(group: G, records: Map<number, Records[G]>): Promise<void> => {
       const count = state.fingerprints?.get(group)?.count ?? 0;
       const decode = DECODERS[group];
-      await this.#pages(CATALOG_PAGE_ROWS, (after) => pageQuery(group, base, after), (row) => {
-        const record = decode(row, interning);
-        records.set(record.oid, record);
-        return record.oid;
-      });
+      await this.#pages(
+        CATALOG_PAGE_ROWS,
+        (after) => pageQuery(group, base, after),
+        (row) => {
+          const record = decode(row, interning);
+          records.set(record.oid, record);
+          return record.oid;
+        },
+      );
       if (records.size !== count) await this.#prune(group, records);
-      if (records.size !== count) throw new CatalogError(`the target counts ${count} ${group} but shows ${records.size}`);
+      if (records.size !== count) {
+        throw new CatalogError(`the target counts ${count} ${group} but shows ${records.size}`);
+      }
     };
     if (groups.has("schemas")) {
       const schemas = (await this.#source.query(SCHEMAS)).map(decodeSchema);
@@ -142,22 +159,32 @@ export class CatalogLoader {
   /** Removes what is gone. */
   async #prune(group: KeyedGroup, records: Map<number, unknown>): Promise<void> {
     const present = new Set<number>();
-    await this.#pages(OIDS_PAGE_ROWS, (after) => oidsQuery(group, after), ([oid]) => {
-      present.add(Number(oid));
-      return Number(oid);
-    });
+    await this.#pages(
+      OIDS_PAGE_ROWS,
+      (after) => oidsQuery(group, after),
+      ([oid]) => {
+        present.add(Number(oid));
+        return Number(oid);
+      },
+    );
     for (const oid of records.keys()) if (!present.has(oid)) records.delete(oid);
   }
 
   /** Asks page after page; `take` returns the oid of the row it was given. */
-  async #pages(size: number, query: (after: number) => string, take: (row: readonly (string | null)[]) => number): Promise<void> {
+  async #pages(
+    size: number,
+    query: (after: number) => string,
+    take: (row: readonly (string | null)[]) => number,
+  ): Promise<void> {
     let after = 0;
     for (;;) {
       const rows = await this.#source.query(query(after));
       const from = after;
       for (const row of rows) after = take(row);
       if (rows.length < size) return;
-      if (!(after > from)) throw new CatalogError("the target's catalog does not answer in the order that it was asked for");
+      if (!(after > from)) {
+        throw new CatalogError("the target's catalog does not answer in the order that it was asked for");
+      }
     }
   }
 }
