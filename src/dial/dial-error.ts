@@ -27,11 +27,17 @@ const CAUSES: ReadonlyMap<string, string> = new Map([
   ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "its certificate comes from an authority that is not trusted (set `ca`)"],
 ]);
 
+const OPENSSL_MARK = "OPENSSL_internal:";
+
 /** What went wrong, in words where the system only gives a code. */
 export function causeOf(error: unknown): string {
   if (!(error instanceof Error)) return "unknown error";
   const code = codeOf(error);
-  return (code === null ? undefined : CAUSES.get(code)) ?? error.message;
+  const known = code === null ? undefined : CAUSES.get(code);
+  if (known !== undefined) return known;
+  // error:100000f7:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER
+  const at = error.message.lastIndexOf(OPENSSL_MARK);
+  return at < 0 ? error.message : `TLS failed: ${error.message.slice(at + OPENSSL_MARK.length)}`;
 }
 
 /** The system's code of an error, such as ECONNREFUSED. */

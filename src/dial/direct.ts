@@ -8,12 +8,13 @@ import { problemOf, tlsSettings } from "./verify.ts";
 
 /** How long a silent peer is left alone before the kernel asks whether it is still there (ten times, a second apart). */
 const KEEP_ALIVE_MS = 60_000;
-/** How long close() waits for a peer that does not take the last bytes. */
-const LAST_BYTES_TIME_MS = 5_000;
 
 /** The Dialer for targets that can be reached from here. */
 export class DirectDialer implements Dialer {
-  /** Connects; rejects with DialError when nobody answers within `timeoutMs`. The same limit holds for a later startTls(). */
+  /**
+   * Connects; rejects with DialError when nobody answers within `timeoutMs`. The same limit holds later for the
+   * handshake of startTls(), and for a peer that does not take the last bytes before close().
+   */
   async dial(endpoint: Endpoint, timeoutMs: number): Promise<Connection> {
     const address = addressOf(endpoint);
     const connection = new DirectConnection(address, "path" in endpoint, timeoutMs);
@@ -159,7 +160,7 @@ class DirectConnection implements Connection {
     this.#phase = { kind: "closing" };
     this.#outbox?.flush();
     if (this.#outbox?.isEmpty === true) this.#socket?.end();
-    else this.#lastBytesTimer = setTimeout(() => this.#socket?.terminate(), LAST_BYTES_TIME_MS);
+    else this.#lastBytesTimer = setTimeout(() => this.#socket?.terminate(), this.#timeoutMs);
   }
 
   opened(socket: Socket<DirectConnection>): void {

@@ -8,6 +8,8 @@ import { causeOf, codeOf } from "./dial-error.ts";
 
 /** The error of a certificate whose chain is good, but which is for another name. */
 const NAME_MISMATCH = "ERR_TLS_CERT_ALTNAME_INVALID";
+/** The peer chooses its names; a message shows so much of them. */
+const NAMES_CHARS_MAX = 200;
 const ALPN_NAME_BYTES_MAX = 255;
 
 /** The options of the handshake; its verdict must be asked of `problemOf`. */
@@ -49,7 +51,8 @@ function isFor(certificate: X509Certificate, name: string, error: Error | null):
 }
 
 function namesOf(certificate: X509Certificate): string {
-  return certificate.subjectAltName ?? certificate.subject.replaceAll("\n", ", ");
+  const names = certificate.subjectAltName ?? certificate.subject.replaceAll("\n", ", ");
+  return names.length <= NAMES_CHARS_MAX ? names : `${names.slice(0, NAMES_CHARS_MAX)}...`;
 }
 
 /** The machine's own list where there is one; undefined stands for Mozilla's, which Bun carries. */
