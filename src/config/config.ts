@@ -38,6 +38,3 @@ export type Config = {
   readonly limits: Limits;
   readonly audit: { readonly durability: Durability };
 };
-
-/** Where a target's address stands in the file, for messages about targets that cannot be reached. */
-export type TargetPlaces = ReadonlyMap<string, { readonly line: number; readonly column: number }>;

@@ -3,10 +3,11 @@ import { readFileSync, statSync } from "node:fs";
 import { dirname, isAbsolute, resolve } from "node:path";
 import * as v from "valibot";
 import type { Target } from "../core/target.ts";
-import type { Config, Listener, TargetPlaces } from "./config.ts";
+import { listsForMaps } from "./shape.ts";
+import type { Config, Listener } from "./config.ts";
 import { complaintsOf, isUnknownKey, problemOf, valueAt } from "./explain.ts";
 import type { Complaint } from "./explain.ts";
-import type { Problem } from "./problem.ts";
+import type { Problem, ProblemCode } from "./problem.ts";
 import { promiseProblems } from "./promises.ts";
 import { resolveReferences } from "./references.ts";
 import { configSchema, targetSections } from "./schema.ts";
@@ -24,7 +25,8 @@ export type LoadOptions = {
 export type Loaded = {
   readonly config: Config | null;
   readonly problems: readonly Problem[];
-  readonly places: TargetPlaces;
+  /** A problem found later, at the key that caused it: `["targets", "orders"]`. */
+  problemAt(severity: Problem["severity"], code: ProblemCode, path: Path, message: string): Problem;
 };
 
 const FILE_BYTES_MAX = 1_048_576;
@@ -49,25 +51,30 @@ export function loadConfig(file: string, options: LoadOptions): Loaded {
 
 function failed(file: string, message: string): Loaded {
   const problem: Problem = { severity: "error", code: "UNREADABLE", file, line: null, column: null, message };
-  return { config: null, problems: [problem], places: new Map() };
+  return {
+    config: null,
+    problems: [problem],
+    problemAt: (severity, code, _path, about) => ({ severity, code, file, line: null, column: null, message: about }),
+  };
 }
 
 /** Checks the text of a configuration; relative paths start from the folder of `file`. */
 export function parseConfig(text: string, file: string, options: LoadOptions): Loaded {
   const source = readSource(text, file);
-  if (source.problems.length > 0) return { config: null, problems: source.problems, places: new Map() };
+  const problemAt: Loaded["problemAt"] = (severity, code, path, message) =>
+    source.at(severity, code, "key", path, message);
+  if (source.problems.length > 0) return { config: null, problems: source.problems, problemAt };
   const schema = configSchema(options.adapters);
   const folder = dirname(resolve(file));
   const resolved = resolveReferences(source, schema, { env: options.env, folder });
   const checked = validate(schema, source, resolved.value, resolved.referenced, resolved.missing);
   const problems = [...resolved.problems, ...checked.problems];
-  const places = placesOf(source);
-  if (checked.output === null || problems.length > 0) return { config: null, problems: inOrder(problems), places };
+  if (checked.output === null || problems.length > 0) return { config: null, problems: inOrder(problems), problemAt };
   const promises = promiseProblems(checked.output, source, options.adapters);
   if (promises.some((problem) => problem.severity === "error")) {
-    return { config: null, problems: inOrder(promises), places };
+    return { config: null, problems: inOrder(promises), problemAt };
   }
-  return { config: assemble(checked.output, file, folder, options.adapters), problems: inOrder(promises), places };
+  return { config: assemble(checked.output, file, folder, options.adapters), problems: inOrder(promises), problemAt };
 }
 
 /**
@@ -81,11 +88,15 @@ function validate(
   referenced: ReadonlySet<string>,
   missing: ReadonlySet<string>,
 ): { output: ConfigFile | null; problems: Problem[] } {
-  const problems: Problem[] = [];
+  const lists = listsForMaps(schema, tree);
+  const problems = lists.map((path) => {
+    const message = `${path.length === 0 ? "the file" : path.join(".")}: expected a map, found a list`;
+    return source.at("error", "WRONG_TYPE", "value", path, message);
+  });
   for (;;) {
     const result = v.safeParse(schema, tree);
-    if (result.success) return { output: result.output, problems };
-    const complaints = complaintsOf(result.issues);
+    if (result.success) return { output: problems.length === 0 ? result.output : null, problems };
+    const complaints = complaintsOf(result.issues).filter(({ path }) => !lists.some((list) => isWithin(path, list)));
     let isChanged = false;
     for (const complaint of complaints) {
       if (isUnknownKey(complaint)) {
@@ -102,6 +113,10 @@ function validate(
     }
     return { output: null, problems };
   }
+}
+
+function isWithin(path: Path, folder: Path): boolean {
+  return folder.every((step, index) => path[index] === step);
 }
 
 function remove(tree: Value, path: Path): boolean {
@@ -133,17 +148,6 @@ function isDecimal(text: string): boolean {
 
 function inOrder(problems: readonly Problem[]): Problem[] {
   return problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
-}
-
-function placesOf(source: Source): TargetPlaces {
-  const places = new Map<string, { line: number; column: number }>();
-  const targets = valueAt(source.value, ["targets"]);
-  if (targets === null || typeof targets !== "object" || Array.isArray(targets)) return places;
-  for (const name of Object.keys(targets)) {
-    const { line, column } = source.at("error", "BAD_VALUE", "key", ["targets", name], "");
-    places.set(name, { line: line ?? 1, column: column ?? 1 });
-  }
-  return places;
 }
 
 function assemble(file: ConfigFile, path: string, folder: string, adapters: TargetSchemas): Config {

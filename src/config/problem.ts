@@ -22,6 +22,8 @@ export type ProblemCode =
   | "BAD_VALUE"
   | "MISSING_ENV"
   | "NOT_KEPT" // asks for a promise that this version does not keep
+  | "PORT_IN_USE"
+  | "TARGET_UNREACHABLE"
   | "NOT_SERVED"; // a part that this version reads and leaves alone
 
 /** One line: `weir.yaml:3:5 error UNKNOWN_KEY ...`. */

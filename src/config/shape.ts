@@ -1,6 +1,6 @@
 /** Looks into valibot schemas: which schema stands at a path, and which keys it knows. */
 import type * as v from "valibot";
-import type { Path } from "./source.ts";
+import type { Path, Value } from "./source.ts";
 
 /** The schema that a value at `path` is checked against; null when the path leads nowhere. */
 export function schemaAt(root: v.GenericSchema, path: Path): v.GenericSchema | null {
@@ -15,6 +15,17 @@ export function schemaAt(root: v.GenericSchema, path: Path): v.GenericSchema | n
 /** True for a map whose keys the author chooses. */
 export function isMapSchema(schema: v.GenericSchema | null): boolean {
   return schema?.type === "record";
+}
+
+/** The paths where a list stands and a map is wanted, which the schema library does not mind: to it a list is an object. */
+export function listsForMaps(root: v.GenericSchema, value: Value, path: Path = []): Path[] {
+  if (value === null || typeof value !== "object") return [];
+  if (!Array.isArray(value)) {
+    return Object.entries(value).flatMap(([key, child]) => listsForMaps(root, child, [...path, key]));
+  }
+  const schema = schemaAt(root, path);
+  if (isMapSchema(schema) || (schema !== null && entriesOf(schema) !== null)) return [path];
+  return value.flatMap((item, index) => listsForMaps(root, item, [...path, index]));
 }
 
 /** The keys that a schema knows; empty when it is no object with fixed keys. */
