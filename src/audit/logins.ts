@@ -1,0 +1,66 @@
+/** Failed logins, coalesced per address and minute: a log that fails closed must not be a way to stop the house. */
+import type { TimeMs } from "../core/session.ts";
+import type { EventFacts } from "./pieces.ts";
+
+export const WINDOW_MS = 60_000;
+/** Addresses counted one by one in a minute; the rest share one count. */
+export const ADDRESSES_MAX = 1024;
+const OTHERS = "others";
+
+type Counted = { readonly source: string; readonly fromMs: TimeMs; toMs: TimeMs; count: number };
+
+/** Which failed logins are recorded as they come, and what is recorded of the others when their minute is over. */
+export class FailedLogins {
+  readonly #counted = new Map<string, Counted>();
+
+  /** True: record this one now, it is the first of its address in its minute. False: it was counted. */
+  isFirst(source: string, now: TimeMs): boolean {
+    const key = network(source);
+    const known = this.#counted.get(key);
+    if (known !== undefined) {
+      known.count++;
+      known.toMs = now;
+      return false;
+    }
+    if (this.#counted.size < ADDRESSES_MAX) {
+      this.#counted.set(key, { source: key, fromMs: now, toMs: now, count: 0 });
+      return true;
+    }
+    const others = this.#counted.get(OTHERS);
+    if (others === undefined) this.#counted.set(OTHERS, { source: OTHERS, fromMs: now, toMs: now, count: 1 });
+    else {
+      others.count++;
+      others.toMs = now;
+    }
+    return false;
+  }
+
+  /** When the oldest minute is over; null when nothing is counted. */
+  get dueMs(): TimeMs | null {
+    for (const { fromMs } of this.#counted.values()) return fromMs + WINDOW_MS;
+    return null;
+  }
+
+  /** Takes the facts to record for the minutes that are over (all of them when `now` is null). */
+  take(now: TimeMs | null): EventFacts[] {
+    const due: EventFacts[] = [];
+    for (const [key, counted] of this.#counted) {
+      // A clock that was set back ends the minute too.
+      if (now !== null && now < counted.fromMs + WINDOW_MS && now >= counted.fromMs) continue;
+      this.#counted.delete(key);
+      const { source, count, fromMs, toMs } = counted;
+      if (count > 0) due.push({ source, count, fromMs, toMs });
+    }
+    return due;
+  }
+}
+
+/** An IPv6 address stands for its /64, which one sender usually has all of. */
+function network(source: string): string {
+  if (!source.includes(":") || source.includes(".")) return source;
+  const [left = "", right] = source.split("%", 1)[0]?.split("::", 2) ?? [];
+  const head = left === "" ? [] : left.split(":");
+  const tail = right === undefined || right === "" ? [] : right.split(":");
+  const groups = right === undefined ? head : [...head, ...Array<string>(Math.max(0, 8 - head.length - tail.length)).fill("0"), ...tail];
+  return groups.slice(0, 4).join(":") + "::/64";
+}
