@@ -1,0 +1,99 @@
+/** Says why an operation is denied: the rules, one sentence for people, and what to do about it. */
+import { refusal } from "../core/decision.ts";
+import type { Decision } from "../core/decision.ts";
+import type { Access, Accesses } from "../core/operation.ts";
+import type { Session, TimeMs } from "../core/session.ts";
+import type { Vocabulary } from "../core/vocabulary.ts";
+import type { Candidate, RuleIndex, SessionRules } from "./index.ts";
+import { blockTouches, isValidAt, MAYBE, needsOnlySomePermit, NO, permitCovers, YES } from "./match.ts";
+import { nameOf, nearestMiss, whatOf } from "./phrase.ts";
+import type { GuardRule } from "./rule.ts";
+
+type Denied = Extract<Decision, { kind: "deny" }>;
+
+/** How a guard came to apply, the surest first. */
+type Applying = { readonly guard: GuardRule; readonly through: "match" | "unknown fact" | "opaque access" };
+
+/** The denial of an operation that some guard denies or some access of which is not permitted. */
+export function deny(
+  index: RuleIndex,
+  session: Session,
+  rules: SessionRules,
+  accesses: Accesses,
+  now: TimeMs,
+  isConnect: boolean,
+): Denied {
+  const applying = rules.guards.flatMap((candidate) => {
+    const through = isValidAt(candidate.rule, now) ? howItApplies(candidate, accesses) : null;
+    return through === null ? [] : [{ guard: candidate.rule, through }];
+  });
+  const ids = applying.map(({ guard }) => guard.id);
+  const finish = (code: "denied" | "not_understood", message: string, hint: string): Denied => ({
+    kind: "deny",
+    rules: ids,
+    refusal: refusal(code, message, { hint, rules: ids }),
+  });
+
+  const sure = applying.find(({ through }) => through === "match");
+  if (sure !== undefined) return finish("denied", sure.guard.message, ask(sure.guard));
+  const unsure = applying.find(({ through }) => through === "unknown fact");
+  if (unsure !== undefined) {
+    const hint =
+      `${unsure.guard.id} looks at something that is not known here, so it applies. ${ask(unsure.guard)}`.trim();
+    return finish("denied", unsure.guard.message, hint);
+  }
+  const valid = rules.permits.filter((candidate) => isValidAt(candidate.rule, now));
+  const refused = accesses.filter((access) =>
+    needsOnlySomePermit(access, isConnect)
+      ? valid.length === 0
+      : !valid.some((candidate) => permitCovers(candidate, access)),
+  );
+  const target = nameOf(session.target.name);
+  const readable = refused.find((access) => access.opaque !== true);
+  if (readable !== undefined) {
+    if (valid.length === 0) {
+      const message = `no rule permits anything on ${target} to ${nameOf(session.identity.subject)} (${session.identity.kind})`;
+      return finish("denied", message, "");
+    }
+    return finish("denied", ...unpermitted(index.vocabularies.get(session.target.adapter), valid, readable));
+  }
+  if (refused.length > 0) {
+    const message = `this cannot be read, and no rule permits on ${target} what cannot be read`;
+    return finish("not_understood", message, "Write it so that it can be read, or ask for a permit with allowOpaque.");
+  }
+  const [blind] = applying;
+  if (blind === undefined) {
+    // Nothing speaks against it, yet it was to be denied: a fault of the engine's own, which refuses.
+    return { kind: "deny", rules: [], refusal: refusal("internal", "the decision contradicts itself") };
+  }
+  const hint = `What cannot be read counts as able to do anything. ${ask(blind.guard)}`.trim();
+  return finish("not_understood", `this cannot be read, so ${blind.guard.id} may apply: ${blind.guard.message}`, hint);
+}
+
+function howItApplies(candidate: Candidate<GuardRule>, accesses: Accesses): Applying["through"] | null {
+  let through: Applying["through"] | null = null;
+  for (const access of accesses) {
+    for (const block of candidate.blocks) {
+      const verdict = blockTouches(block, access);
+      if (verdict === YES) return "match";
+      if (verdict === NO) continue;
+      if (verdict === MAYBE && access.opaque === true) through ??= "opaque access";
+      else through = "unknown fact";
+    }
+  }
+  return through;
+}
+
+function unpermitted(
+  vocabulary: Vocabulary | undefined,
+  valid: SessionRules["permits"],
+  access: Access,
+): [message: string, hint: string] {
+  const message = `no rule permits ${whatOf(access, vocabulary)}`;
+  const miss = nearestMiss(valid, access);
+  return [message, miss === null ? "" : `${miss.rule} would, but for ${miss.what}.`];
+}
+
+function ask(guard: GuardRule): string {
+  return guard.contact === null ? "" : `Ask ${guard.contact}.`;
+}
