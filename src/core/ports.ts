@@ -102,6 +102,8 @@ export interface Door {
   operationId(): OperationId;
   /** Decides, records and starts one operation. Synchronous; first in, first out per session. Never throws. */
   submit(session: Session, operation: Operation, exchange: Exchange): void;
+  /** Records a refusal of the adapter's own (a limit, a message that may not come); otherwise as submit(). */
+  refuse(session: Session, operation: Operation, refusal: Refusal, exchange: Exchange): void;
   /** The gateway's own operation on a session: recorded and started like any other, but not decided by policy. */
   submitHouse(session: Session, operation: Operation, exchange: Exchange): void;
   /** Records the outcome and kills the permit. False: the log has failed and the session must end. */
