@@ -100,7 +100,7 @@ export class Reader {
 
   private skip(length: number): number {
     const at = this.at;
-    // A length that is negative, a fraction or NaN fails the comparison too.
+    // A negative length and NaN fail the comparison too.
     if (!(length >= 0 && length <= this.source.length - at)) throw this.short();
     this.at = at + length;
     return at;

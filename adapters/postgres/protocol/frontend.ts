@@ -246,7 +246,7 @@ export function encodeCopyData(data: Uint8Array): Uint8Array {
   return new Writer(data.length + 5).begin(FRONTEND.copyData).raw(data).end().take();
 }
 
-export function encodeCopyFail(reason: string): Uint8Array {
+export function encodeCopyFail(reason: string | Uint8Array): Uint8Array {
   return new Writer().begin(FRONTEND.copyFail).cstring(reason).end().take();
 }
 
