@@ -35,17 +35,20 @@ export function parseSearchPath(text: string): readonly string[] | null {
 }
 
 /**
- * The schemas that an unqualified name is looked up in, for this role: `$user` replaced, schemas that do not exist or
+ * The schemas that an unqualified name is looked up in, for this role, given the names in the search_path: `$user` replaced, schemas that do not exist or
  * that the role may not use dropped, duplicates dropped; without the implicit pg_catalog and pg_temp. `pg_temp` stays
  * in its place when it is named: only the session knows whether it has one. Null: not to be said with certainty.
  */
-export function resolveSearchPath(text: string, role: string, schemas: SchemaFacts): readonly string[] | null {
-  const names = parseSearchPath(text);
-  if (names === null) return null;
-  // Folding and cutting go by the encoding.
-  if ((schemas.encoding ?? "UTF8") !== "UTF8" && Buffer.byteLength(text) !== text.length) return null;
+export function resolveSearchPath(
+  names: readonly string[],
+  role: string,
+  schemas: SchemaFacts,
+): readonly string[] | null {
   const path = new Set<string>();
+  const isUtf8 = (schemas.encoding ?? "UTF8") === "UTF8";
   for (const item of names) {
+    // Folding and cutting go by the encoding.
+    if (!isUtf8 && Buffer.byteLength(item) !== item.length) return null;
     if (item === "pg_temp") {
       path.add(item);
       continue;
