@@ -51,7 +51,11 @@ export interface Exchange {
 }
 
 /** An ask that waits for people. */
-export type PendingApproval = { readonly operation: OperationId; readonly requirements: readonly Requirement[]; readonly where: string };
+export type PendingApproval = {
+  readonly operation: OperationId;
+  readonly requirements: readonly Requirement[];
+  readonly where: string;
+};
 
 /** The certificate a target presented in a TLS handshake that was verified as its settings ask. */
 export type TlsPeer = { readonly certificateDer: Uint8Array | null };
@@ -124,7 +128,12 @@ export type OpenRequest = {
 };
 
 /** `permit` is that of the connect operation: the login and the session's own protocol housekeeping run under it. */
-export type OpenSession = { readonly kind: "session"; readonly session: Session; readonly permit: Permit; readonly cancelled: AbortSignal };
+export type OpenSession = {
+  readonly kind: "session";
+  readonly session: Session;
+  readonly permit: Permit;
+  readonly cancelled: AbortSignal;
+};
 
 /** A configured listener, already validated. `tls` null: plaintext. */
 export type Listen = {
@@ -205,7 +214,10 @@ export interface Audit {
   /** Hands over an intent (or a refusal, when the decision denies; `house` when there is none). Returns at once. */
   intent(operation: Operation, decision: Decision | "house", policy: Policy): Sequence;
   outcome(intent: Sequence, outcome: Outcome): Sequence;
-  event(kind: EventKind, facts: Readonly<Record<string, string | number | boolean | null | readonly string[]>>): Sequence;
+  event(
+    kind: EventKind,
+    facts: Readonly<Record<string, string | number | boolean | null | readonly string[]>>,
+  ): Sequence;
   /** Everything up to and including this sequence is fsynced. */
   readonly durable: Sequence;
   /** The last sequence handed over. */
@@ -236,7 +248,11 @@ export interface Authenticator {
 
 /** Asks people. Answers once; the gate decides again afterwards. */
 export interface Approvals {
-  ask(operation: Operation, decision: Extract<Decision, { kind: "ask" }>, pending: (approval: PendingApproval) => void): Promise<"approved" | Refusal>;
+  ask(
+    operation: Operation,
+    decision: Extract<Decision, { kind: "ask" }>,
+    pending: (approval: PendingApproval) => void,
+  ): Promise<"approved" | Refusal>;
 }
 
 /** Opens connections to targets. The gate wraps them, so that every write needs a permit. */

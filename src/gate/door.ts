@@ -60,7 +60,10 @@ export class GateDoor implements Door {
     this.#parts = parts;
     this.#gate = new Gate(
       // The house has no login that could end.
-      { ...parts, authenticator: { stillValid: (who, now) => who === HOUSE_IDENTITY || parts.authenticator.stillValid(who, now) } },
+      {
+        ...parts,
+        authenticator: { stillValid: (who, now) => who === HOUSE_IDENTITY || parts.authenticator.stillValid(who, now) },
+      },
     );
   }
 
@@ -76,12 +79,16 @@ export class GateDoor implements Door {
 
   async authenticate(claim: Claim): Promise<Identity | Refusal> {
     const { authenticator, audit } = this.#parts;
-    const answer = await authenticator.authenticate(claim).catch(() => refusal("unauthenticated", "the login could not be checked"));
+    const answer = await authenticator
+      .authenticate(claim)
+      .catch(() => refusal("unauthenticated", "the login could not be checked"));
     try {
       if (isRefusal(answer)) audit.event("login.failed", { source: claim.source, reason: answer.message });
       else audit.event("login.ok", { source: claim.source, ...whoFacts(answer) });
     } catch {
-      return refusal("audit_unavailable", "the login cannot be recorded, so it was refused", { hint: "The gateway's log has failed. Try again later." });
+      return refusal("audit_unavailable", "the login cannot be recorded, so it was refused", {
+        hint: "The gateway's log has failed. Try again later.",
+      });
     }
     return answer;
   }
@@ -97,7 +104,8 @@ export class GateDoor implements Door {
     const target = this.#parts.targets.get(targetName);
     const limit = this.#limitReached(identity, id);
     if (limit !== null) return this.#refuseSession(request, limit, limit);
-    if (target === undefined || target.adapter !== request.adapter) return this.#refuseSession(request, notHere, notHere);
+    if (target === undefined || target.adapter !== request.adapter)
+      return this.#refuseSession(request, notHere, notHere);
     const facts = request.facts(target);
     if (isRefusal(facts)) return this.#refuseSession(request, { ...facts, event: id }, notHere);
 
@@ -146,6 +154,10 @@ export class GateDoor implements Door {
     this.#gate.submit(session, operation, exchange);
   }
 
+  refuse(session: Session, operation: Operation, no: Refusal, exchange: Exchange): void {
+    this.#gate.refuse(session, operation, no, exchange);
+  }
+
   submitHouse(session: Session, operation: Operation, exchange: Exchange): void {
     this.#gate.submitHouse(session, operation, exchange);
   }
@@ -179,9 +191,13 @@ export class GateDoor implements Door {
 
   #limitReached(identity: Identity, event: string): Refusal | null {
     const { limits } = this.#parts;
-    if (this.#isDraining) return refusal("draining", "the gateway is shutting down", { event, hint: "Connect again in a moment." });
+    if (this.#isDraining)
+      return refusal("draining", "the gateway is shutting down", { event, hint: "Connect again in a moment." });
     if (this.#clientSessions >= limits.sessionsMax) {
-      return refusal("limit", `the gateway has ${limits.sessionsMax} sessions open, its limit`, { event, hint: "Try again later, or raise limits.sessionsMax." });
+      return refusal("limit", `the gateway has ${limits.sessionsMax} sessions open, its limit`, {
+        event,
+        hint: "Try again later, or raise limits.sessionsMax.",
+      });
     }
     if ((this.#perSubject.get(subjectKey(identity)) ?? 0) >= limits.sessionsPerSubjectMax) {
       return refusal("limit", `you have ${limits.sessionsPerSubjectMax} sessions open, the limit for one subject`, {
@@ -237,5 +253,10 @@ function subjectKey(identity: Identity): string {
 }
 
 function whoFacts(identity: Identity): Record<string, string> {
-  return { issuer: identity.issuer, subject: identity.subject, kind: identity.kind, credential: identity.proof.credential };
+  return {
+    issuer: identity.issuer,
+    subject: identity.subject,
+    kind: identity.kind,
+    credential: identity.proof.credential,
+  };
 }

@@ -10,7 +10,17 @@ import {
   type Refusal,
 } from "../core/decision.ts";
 import type { Accesses, Operation, OperationId } from "../core/operation.ts";
-import type { Approvals, Audit, Authenticator, Clock, Exchange, Outcome, Permit, Policy, Sequence } from "../core/ports.ts";
+import type {
+  Approvals,
+  Audit,
+  Authenticator,
+  Clock,
+  Exchange,
+  Outcome,
+  Permit,
+  Policy,
+  Sequence,
+} from "../core/ports.ts";
 import type { Session, SessionId, TimeMs } from "../core/session.ts";
 import { MintedPermit } from "./permit.ts";
 
@@ -33,7 +43,12 @@ export type GateParts = {
 };
 
 /** A decision with what follows from it, kept for a session until policy or time can change it. */
-type Judgement = { readonly decision: Decision; readonly epoch: number; readonly untilMs: TimeMs; readonly isPureRead: boolean };
+type Judgement = {
+  readonly decision: Decision;
+  readonly epoch: number;
+  readonly untilMs: TimeMs;
+  readonly isPureRead: boolean;
+};
 
 /** An operation whose turn has not come: people are asked, or its record is on the way to the disk. */
 type Waiting = {
@@ -102,7 +117,10 @@ export class Gate {
     if (state === undefined) return exchange.refuse(internal("the session is closed", operation.id), null);
     const now = this.#parts.clock.now();
     if (!this.#parts.authenticator.stillValid(session.identity, now)) {
-      const no = refusal("unauthenticated", "this login is no longer valid", { event: operation.id, hint: "Log in again." });
+      const no = refusal("unauthenticated", "this login is no longer valid", {
+        event: operation.id,
+        hint: "Log in again.",
+      });
       state.cancel.abort(no);
       return this.#recordRefusal(state, operation, exchange, { kind: "deny", rules: [], refusal: no });
     }
@@ -115,6 +133,13 @@ export class Gate {
       case "ask":
         return this.#ask(state, operation, exchange, judgement.decision);
     }
+  }
+
+  /** Records a refusal of an adapter's own. */
+  refuse(session: Session, operation: Operation, no: Refusal, exchange: Exchange): void {
+    const state = this.#sessions.get(session.id);
+    if (state === undefined) return exchange.refuse(internal("the session is closed", operation.id), null);
+    this.#recordRefusal(state, operation, exchange, { kind: "deny", rules: no.rules, refusal: no });
   }
 
   /** The gateway's own operation: recorded and started like any other, but not decided by policy. */
@@ -142,7 +167,8 @@ export class Gate {
         },
         cancel: resolve,
       };
-      if (decision === "house" || decision.kind === "permit") this.#recordIntent(state, operation, exchange, decision, false);
+      if (decision === "house" || decision.kind === "permit")
+        this.#recordIntent(state, operation, exchange, decision, false);
       else if (decision.kind === "deny") this.#recordRefusal(state, operation, exchange, decision);
       else this.#ask(state, operation, exchange, decision);
     });
@@ -191,7 +217,8 @@ export class Gate {
       decision: this.#decide(operation, now),
       epoch: policy.epoch,
       untilMs: policy.nextEdge(now),
-      isPureRead: operation.understood && operation.accesses.every((access) => access.class === "read" && !access.opaque),
+      isPureRead:
+        operation.understood && operation.accesses.every((access) => access.class === "read" && !access.opaque),
     };
     state.judgements.set(operation.accesses, judgement);
     return judgement;
@@ -225,7 +252,8 @@ export class Gate {
         // Decided once more: a deny that was added while people thought wins.
         const now = this.#decide(operation, this.#parts.clock.now());
         if (now.kind === "deny") this.#record(state, waiting, now, now.refusal);
-        else if (isRefusalAnswer(answer)) this.#record(state, waiting, { kind: "deny", rules: asked.rules, refusal: answer }, answer);
+        else if (isRefusalAnswer(answer))
+          this.#record(state, waiting, { kind: "deny", rules: asked.rules, refusal: answer }, answer);
         else this.#record(state, waiting, { kind: "permit", rules: now.rules, obligations: now.obligations }, null);
         this.#pump(state);
       });
@@ -247,7 +275,14 @@ export class Gate {
     } catch {
       if (state.queue.length === 0) return exchange.refuse(auditUnavailable(operation.id), null);
       state.unstarted++;
-      state.queue.push({ operation, exchange, state: "ready", refusal: auditUnavailable(operation.id), permit: null, startedEarly: false });
+      state.queue.push({
+        operation,
+        exchange,
+        state: "ready",
+        refusal: auditUnavailable(operation.id),
+        permit: null,
+        startedEarly: false,
+      });
       return;
     }
     const permit = this.#mint(state, operation, decision === "house" ? NO_OBLIGATIONS : decision.obligations, sequence);
@@ -260,14 +295,40 @@ export class Gate {
       if (durability === "release" && isPureRead) {
         permit.started = true;
         exchange.start(permit);
-        return this.#await(state, sequence, { operation, exchange, state: "recording", refusal: null, permit, startedEarly: true });
+        return this.#await(state, sequence, {
+          operation,
+          exchange,
+          state: "recording",
+          refusal: null,
+          permit,
+          startedEarly: true,
+        });
       }
     }
-    this.#await(state, sequence, { operation, exchange, state: "recording", refusal: null, permit, startedEarly: false });
+    this.#await(state, sequence, {
+      operation,
+      exchange,
+      state: "recording",
+      refusal: null,
+      permit,
+      startedEarly: false,
+    });
   }
 
-  #recordRefusal(state: SessionState, operation: Operation, exchange: Exchange, decision: Extract<Decision, { kind: "deny" }>): void {
-    const waiting: Waiting = { operation, exchange, state: "recording", refusal: null, permit: null, startedEarly: false };
+  #recordRefusal(
+    state: SessionState,
+    operation: Operation,
+    exchange: Exchange,
+    decision: Extract<Decision, { kind: "deny" }>,
+  ): void {
+    const waiting: Waiting = {
+      operation,
+      exchange,
+      state: "recording",
+      refusal: null,
+      permit: null,
+      startedEarly: false,
+    };
     state.unstarted++;
     state.queue.push(waiting);
     this.#record(state, waiting, decision, decision.refusal);
@@ -286,7 +347,12 @@ export class Gate {
       return;
     }
     waiting.refusal = no === null ? null : { ...no, event: operation.id };
-    waiting.permit = this.#mint(state, operation, decision.kind === "permit" ? decision.obligations : NO_OBLIGATIONS, sequence);
+    waiting.permit = this.#mint(
+      state,
+      operation,
+      decision.kind === "permit" ? decision.obligations : NO_OBLIGATIONS,
+      sequence,
+    );
     waiting.state = this.#parts.durability === "relaxed" && this.#withinRelaxedLag() ? "ready" : "recording";
     if (waiting.state === "recording") this.#recording.push({ sequence, state, waiting });
   }
@@ -366,7 +432,11 @@ function unkeptObligation(obligations: Obligations, keeps: readonly ObligationKi
   return Object.keys(obligations).find((kind) => !keeps.some((kept) => kept === kind)) ?? null;
 }
 
-function deny(code: Refusal["code"], message: string, rules: readonly string[] = []): Extract<Decision, { kind: "deny" }> {
+function deny(
+  code: Refusal["code"],
+  message: string,
+  rules: readonly string[] = [],
+): Extract<Decision, { kind: "deny" }> {
   return { kind: "deny", rules, refusal: refusal(code, message, { rules }) };
 }
 

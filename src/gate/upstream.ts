@@ -56,7 +56,8 @@ export class PermittedUpstream implements Upstream {
 
   /** A permit of another session is no better than none: its record would name the wrong identity. */
   #require(permit: Permit): void {
-    if (!MintedPermit.isAlive(permit)) throw new PermitRequired("nothing is written to a target without a living permit");
+    if (!MintedPermit.isAlive(permit))
+      throw new PermitRequired("nothing is written to a target without a living permit");
     if (permit.session !== this.#session) throw new PermitRequired("this permit belongs to another session");
   }
 }

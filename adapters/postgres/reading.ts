@@ -1,0 +1,131 @@
+/** The state of a session that decides how its texts are read: followed from the server's own reports, never assumed. */
+import type { Analysis, Reading } from "./analysis.ts";
+import type { Catalog } from "./catalog.ts";
+import { parseSearchPath, resolveSearchPath } from "./search-path.ts";
+
+/** What the session must be asked: `SHOW` is used because it takes no snapshot and so disturbs no transaction. */
+export const READING_SETTINGS = ["search_path", "role", "session_authorization"] as const;
+
+export interface SessionNames {
+  preparedStatement(name: string): Analysis | undefined;
+  cursor(name: string): Analysis | undefined;
+}
+
+export class SessionReading {
+  readonly #database: string;
+  readonly #names: SessionNames;
+  readonly #currentCatalog: () => Catalog | null;
+  #serverMajor: number;
+  #standardConformingStrings: boolean;
+  #clientEncodingIsUtf8: boolean;
+  #settings: ReadonlyMap<string, string> | null = null;
+  #temporaryNames: Set<string> | "unknown" = new Set();
+  #built: Reading | null = null;
+  #builtFor: Catalog | null = null;
+  /** Whether the answers to READING_SETTINGS still hold. */
+  isStale = true;
+
+  constructor(
+    database: string,
+    parameterStatus: ReadonlyMap<string, string>,
+    currentCatalog: () => Catalog | null,
+    names: SessionNames,
+  ) {
+    this.#database = database;
+    this.#names = names;
+    this.#currentCatalog = currentCatalog;
+    this.#serverMajor = majorOf(parameterStatus.get("server_version") ?? "");
+    this.#standardConformingStrings = parameterStatus.get("standard_conforming_strings") === "on";
+    this.#clientEncodingIsUtf8 = parameterStatus.get("client_encoding") === "UTF8";
+  }
+
+  /** The server reported a parameter. */
+  parameter(name: string, value: string): void {
+    if (name === "standard_conforming_strings") this.#standardConformingStrings = value === "on";
+    else if (name === "client_encoding") this.#clientEncodingIsUtf8 = value === "UTF8";
+    else if (name === "server_version") this.#serverMajor = majorOf(value);
+    else return;
+    this.#built = null;
+  }
+
+  /** The server answered READING_SETTINGS. */
+  answer(settings: ReadonlyMap<string, string>): void {
+    this.#settings = settings;
+    this.isStale = false;
+    this.#built = null;
+  }
+
+  /** A statement ran that may have changed the settings. */
+  forget(): void {
+    this.#settings = null;
+    this.isStale = true;
+    this.#built = null;
+  }
+
+  addTemporary(names: readonly string[] | "unknown"): void {
+    if (names === "unknown" || this.#temporaryNames === "unknown") this.#temporaryNames = "unknown";
+    else this.#temporaryNames = new Set([...this.#temporaryNames, ...names]);
+    this.#built = null;
+  }
+
+  /** The same object as long as nothing has changed. */
+  current(): Reading {
+    const catalog = this.#currentCatalog();
+    if (this.#built !== null && this.#builtFor === catalog) return this.#built;
+    this.#builtFor = catalog;
+    this.#built = this.#build(catalog);
+    return this.#built;
+  }
+
+  /**
+   * As current(), for a place where the settings may have changed and the server cannot be asked (inside a pipeline):
+   * nothing is taken for granted, so a text is read as opaque.
+   */
+  untrusted(): Reading {
+    return { ...this.#build(this.#currentCatalog()), searchPath: null, standardConformingStrings: false };
+  }
+
+  /** How a text that was parsed under `then` is read now: its names are looked up anew, its strings are as they were parsed. */
+  again(then: Reading): Reading {
+    const now = this.current();
+    if (
+      then.standardConformingStrings === now.standardConformingStrings &&
+      then.clientEncodingIsUtf8 === now.clientEncodingIsUtf8
+    )
+      return now;
+    return {
+      ...now,
+      standardConformingStrings: then.standardConformingStrings,
+      clientEncodingIsUtf8: then.clientEncodingIsUtf8,
+    };
+  }
+
+  #build(catalog: Catalog | null): Reading {
+    return {
+      database: this.#database,
+      catalog,
+      serverMajor: this.#serverMajor,
+      searchPath: this.#searchPath(catalog),
+      temporaryNames: this.#temporaryNames,
+      standardConformingStrings: this.#standardConformingStrings,
+      clientEncodingIsUtf8: this.#clientEncodingIsUtf8,
+      preparedStatement: (name) => this.#names.preparedStatement(name),
+      cursor: (name) => this.#names.cursor(name),
+    };
+  }
+
+  #searchPath(catalog: Catalog | null): readonly string[] | null {
+    const text = this.#settings?.get("search_path");
+    const role = this.#settings?.get("role");
+    const user = role === "none" ? this.#settings?.get("session_authorization") : role;
+    if (catalog === null || text === undefined || user === undefined) return null;
+    const names = parseSearchPath(text);
+    return names === null ? null : resolveSearchPath(names, user, catalog);
+  }
+}
+
+/** 15 of "15.18 (Debian 15.18-1)"; 0 when there is no number, which no grammar is for. */
+function majorOf(version: string): number {
+  const major = Number.parseInt(version, 10);
+  return Number.isNaN(major) ? 0 : major;
+}
