@@ -33,11 +33,12 @@ export function embedLibrary(text: string, library: string): string {
   const replacement = `try {
     return require(${JSON.stringify(library)});
   } catch (cause) {
-    throw new Error(
+    const message =
       "weir cannot load its database library: it is unpacked into " + require("node:os").tmpdir() +
-        ", which must exist, be writable and not be mounted noexec. Set TMPDIR to such a folder. (" + cause.message + ")",
-      { cause },
-    );
+      ", which must exist, be writable and not be mounted noexec. Set TMPDIR to such a folder. (" + cause.message + ")";
+    if (!require("node:worker_threads").isMainThread) throw new Error(message, { cause });
+    console.error(message);
+    process.exit(1);
   }`;
   return text.replace(DYNAMIC_REQUIRE, () => replacement);
 }
