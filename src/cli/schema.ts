@@ -1,0 +1,34 @@
+/** `weir schema`: JSON Schemas for editors. */
+import { ADAPTERS, TARGET_SCHEMAS } from "../../adapters/index.ts";
+import { configJsonSchema } from "../config/json-schema.ts";
+import { policyJsonSchema } from "../policy/schema.ts";
+import type { Command } from "./command.ts";
+
+export const schemaConfigCommand: Command = {
+  words: ["schema", "config"],
+  summary: "Print the JSON Schema of weir.yaml",
+  positionals: [],
+  options: [],
+  notes: [
+    "An editor that knows YAML completes and checks weir.yaml with it, for instance by a first line",
+    "  # yaml-language-server: $schema=weir.schema.json",
+  ],
+  run: async (args, terminal) => {
+    const schema = configJsonSchema(TARGET_SCHEMAS);
+    terminal.out(args.isJson ? JSON.stringify(schema) : JSON.stringify(schema, null, 2));
+    return 0;
+  },
+};
+
+export const schemaPolicyCommand: Command = {
+  words: ["schema", "policy"],
+  summary: "Print the JSON Schema of policy files, with the adapters' words in it",
+  positionals: [],
+  options: [],
+  notes: [],
+  run: async (args, terminal) => {
+    const schema = policyJsonSchema(ADAPTERS.flatMap((adapter) => adapter.vocabularies));
+    terminal.out(args.isJson ? JSON.stringify(schema) : JSON.stringify(schema, null, 2));
+    return 0;
+  },
+};
