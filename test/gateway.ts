@@ -237,10 +237,9 @@ export async function runWeir(
   return { status, stdout, stderr };
 }
 
-/** The port in the `ready` line's part about Postgres, e.g. `ready postgres=127.0.0.1:6432 http=...`. */
+/** The port in the `ready` line's part about Postgres: `ready postgres=127.0.0.1:6432 http=...`. */
 function postgresPort(line: string): number {
-  const match = /postgres\S*?[^0-9a-z]\S*?:(\d+)\b|postgres\s+\S*:(\d+)\b/u.exec(line);
-  const port = Number(match?.[1] ?? match?.[2]);
+  const port = Number(/ postgres=\S+:(\d+)( |$)/u.exec(line)?.[1]);
   if (!Number.isInteger(port)) throw new Error(`no Postgres listener in the line: ${line}`);
   return port;
 }
