@@ -117,6 +117,7 @@ export class Conversation implements RunOwner, ReplyHandler {
   #hasEnded = false;
   #isDraining = false;
   #fatalSeen = false;
+  #serverIsGone = false;
   #withdrawKey: (() => void) | null = null;
 
   constructor(parts: ConversationParts) {
@@ -186,23 +187,29 @@ export class Conversation implements RunOwner, ReplyHandler {
     });
   }
 
-  /** Ends the session: with a refusal the client is told why. */
+  /** Ends the session: with a refusal the client is told why, and what is running at the server is cancelled. */
   end(reason: Refusal | null): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    const { client, upstream, door, opened } = this.#parts;
+    const { client } = this.#parts;
     this.#withdrawKey?.();
     if (reason !== null) client.write(encodeRefusal(reason, "FATAL"));
     client.end();
+    const running = this.#replies.headRun;
     this.#replies.abandon();
-    try {
-      upstream.write(this.#sessionPermit, encodeTerminate());
-    } catch {
-      // The connection is gone already; there is nobody to say goodbye to.
-    }
+    if (reason === null || running === null || this.#serverIsGone) return this.#leaveServer(reason);
+    this.#parts
+      .cancelBackend(this.#sessionPermit)
+      .catch(() => {}) // Closing the connection is all that is left then.
+      .finally(() => this.#leaveServer(reason));
+  }
+
+  #leaveServer(reason: Refusal | null): void {
+    const { upstream, door, opened, onEnd } = this.#parts;
+    if (!this.#serverIsGone) upstream.write(this.#sessionPermit, encodeTerminate());
     upstream.close();
     door.close(opened.session, reason === null ? { status: "done" } : { status: "failed", code: sqlStateOf(reason) });
-    this.#parts.onEnd();
+    onEnd();
   }
 
   /* ---- from the client ---- */
@@ -855,6 +862,7 @@ export class Conversation implements RunOwner, ReplyHandler {
   }
 
   #onServerClose(): void {
+    this.#serverIsGone = true;
     if (this.#fatalSeen) return this.end(null); // The server has said why, and the client has it.
     this.end(
       refusal("target_unavailable", "the target closed the connection", { event: this.#parts.opened.session.id }),

@@ -1,5 +1,5 @@
 /** What adapters see of the house: login, sessions within their limits, connections behind permits, and the gate's road. */
-import { isRefusal, refusal, type ObligationKind, type Refusal } from "../core/decision.ts";
+import { isRefusal, refusal, type Decision, type ObligationKind, type Refusal } from "../core/decision.ts";
 import type { Claim, Identity } from "../core/identity.ts";
 import type { Facts, Operation, OperationId } from "../core/operation.ts";
 import type {
@@ -19,12 +19,14 @@ import type {
   Policy,
   Upstream,
 } from "../core/ports.ts";
-import type { Session } from "../core/session.ts";
+import type { Session, SessionId, TimeMs } from "../core/session.ts";
 import type { Target } from "../core/target.ts";
 import { Gate, type Durability } from "./gate.ts";
 import { PermittedUpstream } from "./upstream.ts";
 
 const DIAL_TIME_MS_MAX = 10_000;
+/** How often open sessions are judged again, whether or not they do anything: what is revoked ends within 5 s. */
+const REVIEW_MS = 1_000;
 
 export type HouseParts = {
   readonly policy: Policy;
@@ -39,6 +41,9 @@ export type HouseParts = {
   keeps(adapter: string): readonly ObligationKind[];
 };
 
+/** A session that is open, with what it takes to judge it again. */
+type Open = { readonly session: Session; readonly connect: Operation; readonly permit: Permit; epoch: number };
+
 /** The gateway's own identity, for what it does on its own account. */
 const HOUSE_IDENTITY: Identity = {
   kind: "service",
@@ -51,13 +56,14 @@ const HOUSE_IDENTITY: Identity = {
 export class GateDoor implements Door {
   readonly #parts: HouseParts;
   readonly #gate: Gate;
-  readonly #permits = new Map<string, Permit>();
+  readonly #open = new Map<SessionId, Open>();
   readonly #perSubject = new Map<string, number>();
   #clientSessions = 0;
   #isDraining = false;
 
   constructor(parts: HouseParts) {
     this.#parts = parts;
+    setInterval(() => this.#review(), REVIEW_MS).unref();
     this.#gate = new Gate(
       // The house has no login that could end.
       {
@@ -120,7 +126,7 @@ export class GateDoor implements Door {
     if (decision.kind === "deny") return this.#refuseSession(request, { ...decision.refusal, event: id }, notHere);
     // Counted before anything is awaited, so that many logins at once cannot pass the limit together.
     this.#count(identity, 1);
-    const opened = await this.#admit(session, () => this.#gate.recordAwaited(session, operation, decision));
+    const opened = await this.#admit(session, operation, decision);
     if (isRefusal(opened)) this.#count(identity, -1);
     return opened;
   }
@@ -131,7 +137,7 @@ export class GateDoor implements Door {
     const id = this.operationId();
     const session = this.#session(id, HOUSE_IDENTITY, target, "gateway");
     const operation = connectOperation(id, session, {}, text);
-    return this.#admit(session, () => this.#gate.recordAwaited(session, operation, "house"));
+    return this.#admit(session, operation, "house");
   }
 
   async dial(session: Session, _purpose: DialPurpose, endpoint: Endpoint): Promise<Upstream | Refusal> {
@@ -167,22 +173,53 @@ export class GateDoor implements Door {
   }
 
   close(session: Session, outcome: Outcome): void {
-    const permit = this.#permits.get(session.id);
-    if (permit === undefined) return;
-    this.#permits.delete(session.id);
-    this.#gate.close(session, permit, outcome);
+    const open = this.#open.get(session.id);
+    if (open === undefined) return;
+    this.#open.delete(session.id);
+    this.#gate.close(session, open.permit, outcome);
     if (session.identity !== HOUSE_IDENTITY) this.#count(session.identity, -1);
   }
 
-  async #admit(session: Session, record: () => Promise<Permit | Refusal>): Promise<OpenSession | Refusal> {
+  async #admit(session: Session, connect: Operation, decision: Decision | "house"): Promise<OpenSession | Refusal> {
+    const { epoch } = this.#parts.policy;
     const cancelled = this.#gate.admit(session);
-    const permit = await record();
+    const permit = await this.#gate.recordAwaited(session, connect, decision);
     if (isRefusal(permit)) {
       this.#gate.close(session, null, { status: "refused" });
       return permit;
     }
-    this.#permits.set(session.id, permit);
+    this.#open.set(session.id, { session, connect, permit, epoch });
     return { kind: "session", session, permit, cancelled };
+  }
+
+  /** Ends sessions whose login is no longer good, or that policy would not let in any more. */
+  #review(): void {
+    const { authenticator, policy, clock } = this.#parts;
+    const now = clock.now();
+    for (const open of this.#open.values()) {
+      const { session, connect } = open;
+      if (session.identity === HOUSE_IDENTITY) continue;
+      if (!authenticator.stillValid(session.identity, now)) {
+        const why = refusal("unauthenticated", "this login is no longer valid", {
+          event: session.id,
+          hint: "Log in again.",
+        });
+        this.#gate.cancelSession(session.id, why);
+        continue;
+      }
+      if (open.epoch === policy.epoch) continue;
+      open.epoch = policy.epoch;
+      const decision = this.#mayStayOpen(session, connect, now);
+      if (decision.kind === "deny") this.#gate.cancelSession(session.id, { ...decision.refusal, event: session.id });
+    }
+  }
+
+  #mayStayOpen(session: Session, connect: Operation, now: TimeMs): Decision {
+    try {
+      return this.#parts.policy.mayConnect(session, connect, now);
+    } catch {
+      return { kind: "deny", rules: [], refusal: refusal("internal", "policy could not decide this") };
+    }
   }
 
   #session(id: OperationId, identity: Identity, target: Target, source: string): Session {

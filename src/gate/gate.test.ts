@@ -266,7 +266,10 @@ describe("the one road", () => {
           const verdicts = new Map<string, Verdict>();
           const world = worldOf(durability, verdicts);
           const { gate, audit, target } = world;
-          const exchanges = new Map<string, { exchange: RecordingExchange; verdict: Verdict | "house"; isRead: boolean }>();
+          const exchanges = new Map<
+            string,
+            { exchange: RecordingExchange; verdict: Verdict | "house"; isRead: boolean }
+          >();
           const submitted: string[] = [];
           let count = 0;
           /** Read off the log at the moment the target received something. */
@@ -332,7 +335,8 @@ describe("the one road", () => {
             // What policy does not permit never starts.
             if (verdict === "deny" || verdict === "throws" || verdict === "unkept") expect(seen.started).toBe(0);
             if (seen.started === 0) expect(target.received).not.toContain(id);
-            const mayLeaveEarly = durability === "relaxed" || (durability === "release" && isRead && verdict === "permit");
+            const mayLeaveEarly =
+              durability === "relaxed" || (durability === "release" && isRead && verdict === "permit");
             if (durableWhenSent.has(id) && !mayLeaveEarly) expect(durableWhenSent.get(id)).toBe(true);
             // A released reply has a durable intent, but for the bounded lag of relaxed.
             if (seen.released > 0 && durability !== "relaxed") {
