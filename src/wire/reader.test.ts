@@ -52,6 +52,7 @@ describe("each method refuses what is not there and stays where it was", () => {
     "WIRE_SHORT (negative)": (reader) => reader.bytes(-1),
     "WIRE_SHORT (nothing)": (reader) => reader.bytes(Number.NaN),
     "WIRE_SHORT (promised)": (reader) => reader.expect(0xffffffff, 1),
+    "WIRE_SHORT (promised, two each)": (reader) => reader.expect(2, 2),
     "WIRE_NO_TERMINATOR (too long)": (reader) => reader.cstring(1),
     WIRE_TRAILING: (reader) => reader.end(),
   };

@@ -96,6 +96,12 @@ describe("what was written is read", () => {
     );
   });
 
+  test("columns without names, the shortest there are", () => {
+    const field = { name: "", tableOid: 0, column: 0, typeOid: 25, typeLength: -1, typeModifier: -1, format: 0 };
+    const body = bodyOf(BACKEND.rowDescription, backend.encodeRowDescription([field, field]));
+    expect(backend.decodeRowDescription(body)).toEqual([field, field]);
+  });
+
   test("the COPY responses", () => {
     const response = fc.record({ format: fc.constantFrom(0 as const, 1 as const), columnFormats: fc.array(i16) });
     const direction = fc.constantFrom("copyIn" as const, "copyOut" as const, "copyBoth" as const);
