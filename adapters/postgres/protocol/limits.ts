@@ -10,9 +10,9 @@ export const STARTUP_PARAMETERS_MAX = 128;
 /** PostgreSQL's PG_MAX_AUTH_TOKEN_LENGTH. */
 export const PASSWORD_BYTES_MAX = 65_535;
 /** PostgreSQL's PQ_SMALL_MESSAGE_LIMIT. */
-export const SMALL_BYTES_MAX = 10_000;
+const SMALL_BYTES_MAX = 10_000;
 /** Where the configuration says nothing. */
-export const STATEMENT_BYTES_MAX = 256 * 1024;
+const STATEMENT_BYTES_MAX = 256 * 1024;
 /** PostgreSQL's MaxAllocSize: nothing it keeps or sends is longer. */
 export const LARGE_BYTES_MAX = 0x3fffffff;
 /**
