@@ -397,11 +397,15 @@ export class Gate {
     const lost = this.#recording.splice(this.#recordingHead);
     for (const { waiting } of lost) {
       waiting.state = "ready";
-      waiting.refusal = auditUnavailable(waiting.operation.id);
-      waiting.permit?.kill();
-      waiting.permit = null;
+      this.#refuseForFailedLog(waiting);
     }
     for (const { state } of lost) this.#pump(state);
+  }
+
+  #refuseForFailedLog(waiting: Waiting): void {
+    waiting.refusal = auditUnavailable(waiting.operation.id);
+    waiting.permit?.kill();
+    waiting.permit = null;
   }
 
   /** Lets the operations at the head of a session's queue go whose turn has come. */
@@ -411,6 +415,8 @@ export class Gate {
       const waiting = queue.shift();
       if (waiting === undefined || !this.#sessions.has(state.session.id)) return;
       if (!waiting.startedEarly) state.unstarted--;
+      // Even what was recorded in time does not leave after the log has failed: its outcome could not be recorded.
+      if (this.#parts.audit.failure !== null) this.#refuseForFailedLog(waiting);
       const { exchange, permit, refusal: no } = waiting;
       if (permit !== null) permit.started = true;
       if (no !== null) {
