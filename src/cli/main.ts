@@ -1,7 +1,14 @@
 #!/usr/bin/env bun
 /** The command `weir`. */
-import { COMMANDS } from "./commands.ts";
-import { dispatch } from "./dispatch.ts";
+import { PARSER_CHILD_ARGUMENT, runParserChild } from "../../adapters/postgres/parser-child.ts";
+
+// The compiled binary starts itself to parse long texts where it can be killed; that child needs nothing of the rest.
+if (process.argv[2] === PARSER_CHILD_ARGUMENT) {
+  await runParserChild();
+  process.exit(0);
+}
+const { COMMANDS } = await import("./commands.ts");
+const { dispatch } = await import("./dispatch.ts");
 
 // Whoever reads our output may stop reading (`weir audit tail | head`); that is no fault of ours.
 for (const stream of [process.stdout, process.stderr]) {

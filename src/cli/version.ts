@@ -1,19 +1,18 @@
 /** `weir version`: which weir this is. */
-import packageFile from "../../package.json" with { type: "json" };
+import { describeVersion, weirVersion } from "../release/version.ts";
 import type { Command } from "./command.ts";
 
-export const VERSION = packageFile.version;
+export const VERSION = weirVersion().version;
 
 export const versionCommand: Command = {
   words: ["version"],
   summary: "Print which weir this is",
   positionals: [],
   options: [],
-  notes: ['JSON: {"version", "bun", "platform"}'],
+  notes: ['JSON: {"version", "commit", "from", "bun", "platform"}; from: binary or sources'],
   run: async (args, terminal) => {
-    const platform = `${process.platform}-${process.arch}`;
-    if (args.isJson) terminal.out(JSON.stringify({ version: VERSION, bun: Bun.version, platform }));
-    else terminal.out(`weir ${VERSION} (Bun ${Bun.version}, ${platform})`);
+    const version = weirVersion();
+    terminal.out(args.isJson ? JSON.stringify(version) : describeVersion(version));
     return 0;
   },
 };
