@@ -177,7 +177,10 @@ class RunningHouse implements House {
       tls: this.#tls(listener),
       limits: this.#parts.config.limits,
     };
-    const served = await adapter.serve(this.#rooms.door, listen);
+    const served = await adapter.serve(this.#rooms.door, listen).catch((error: unknown) => {
+      const { host, port } = listener;
+      throw new Error(`cannot listen on ${host}:${port} for ${adapter.name}: ${bindReason(error)}`, { cause: error });
+    });
     this.#served.push(served);
     this.listeners.push({ adapter: adapter.name, host: listener.host, port: served.port, tls: listen.tls !== null });
   }
@@ -303,6 +306,15 @@ async function withinTime<T>(work: Promise<T>, timeMs: number, message: string):
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Why a listener could not be bound, and what to do about it. */
+export function bindReason(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : "";
+  if (code === "EADDRINUSE") return "the port is in use; stop what holds it, or choose another port";
+  if (code === "EACCES") return "this user may not bind the port; choose one above 1023";
+  if (code === "EADDRNOTAVAIL") return "this is no address of this machine; name one that is, or 0.0.0.0 for all";
+  return messageOf(error);
 }
 
 function messageOf(error: unknown): string {

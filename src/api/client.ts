@@ -5,6 +5,8 @@ import { socketPath } from "./data-folder.ts";
 import type { Status, TokenOrder, TokenView } from "./house.ts";
 
 const ANSWER_TIME_MS_MAX = 30_000;
+/** Whether somebody is there at all is answered at once, or by nobody. */
+const HEALTH_TIME_MS_MAX = 5_000;
 
 /** The gateway answered that it cannot; the message is its own. */
 export class ApiError extends Error {
@@ -55,7 +57,7 @@ export class ApiClient {
     if (!existsSync(path)) return null;
     const client = new ApiClient(path);
     try {
-      await client.#ask("GET", "/api/v1/health");
+      await client.#ask("GET", "/api/v1/health", undefined, HEALTH_TIME_MS_MAX);
       return client;
     } catch (error) {
       if (error instanceof ApiError) throw error;
@@ -88,12 +90,12 @@ export class ApiClient {
     ).record;
   }
 
-  async #ask(method: "GET" | "POST", path: string, body?: unknown): Promise<unknown> {
+  async #ask(method: "GET" | "POST", path: string, body?: unknown, timeMsMax = ANSWER_TIME_MS_MAX): Promise<unknown> {
     const response = await fetch(`http://weir${path}`, {
       unix: this.#path,
       method,
       redirect: "manual",
-      signal: AbortSignal.timeout(ANSWER_TIME_MS_MAX),
+      signal: AbortSignal.timeout(timeMsMax),
       ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
     });
     const answer: unknown = await response.json();

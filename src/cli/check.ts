@@ -1,7 +1,10 @@
 /** `weir check`: everything that can be found out before the gateway is started. */
+import { accessSync, constants, existsSync } from "node:fs";
 import { createServer } from "node:net";
+import { dirname } from "node:path";
 import { ADAPTERS } from "../../adapters/index.ts";
 import { ApiClient } from "../api/client.ts";
+import { socketPath } from "../api/data-folder.ts";
 import type { Config } from "../config/config.ts";
 import type { Loaded } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
@@ -9,6 +12,7 @@ import { refusal } from "../core/decision.ts";
 import type { Door, Policy } from "../core/ports.ts";
 import { DirectDialer } from "../dial/direct.ts";
 import { GateDoor } from "../gate/door.ts";
+import { bindReason } from "../main.ts";
 import { checkPolicies } from "../policy/check.ts";
 import { CONFIG_OPTION } from "./command.ts";
 import type { Command } from "./command.ts";
@@ -35,7 +39,7 @@ export const checkCommand: Command = {
     const findings = configFindings(loaded.problems);
     const { config } = loaded;
     if (config !== null) {
-      findings.push(...(await policyFindings(config)));
+      findings.push(...(await policyFindings(config)), ...dataFindings(config, loaded));
       if (!args.flag("offline"))
         findings.push(...(await Promise.all([portFindings(config, loaded), targetFindings(config, loaded)])).flat());
     }
@@ -68,17 +72,35 @@ async function policyFindings(config: Config): Promise<Finding[]> {
   }));
 }
 
+/** A data folder that could not be made or written, or whose path is too long for the local socket. */
+function dataFindings(config: Config, loaded: Loaded): Finding[] {
+  const problems: string[] = [];
+  try {
+    socketPath(config.data);
+  } catch (error) {
+    problems.push(error instanceof Error ? error.message : String(error));
+  }
+  let folder = config.data;
+  while (!existsSync(folder)) folder = dirname(folder);
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch {
+    problems.push(`${folder} may not be written by this user; change its owner, or name another folder`);
+  }
+  return configFindings(problems.map((message) => loaded.problemAt("error", "UNREADABLE", ["data"], message)));
+}
+
 /** Listeners that could not be bound. A gateway that runs from this configuration holds its own. */
 async function portFindings(config: Config, loaded: Loaded): Promise<Finding[]> {
-  const running = await ApiClient.connect(config.data);
-  const bound = running === null ? [] : (await running.status()).listeners;
+  const running = await ApiClient.connect(config.data).catch(() => null);
+  const bound = (await running?.status())?.listeners ?? [];
   const findings: Finding[] = [];
   for (const { adapter, host, port } of config.listeners) {
     if (bound.some((each) => each.host === host && each.port === port)) continue;
     const problem = await bindProblem(host, port);
     if (problem === null) continue;
     findings.push(
-      ...configFindings([loaded.problemAt("error", "PORT_IN_USE", ["listen", adapter], `${host}:${port} ${problem}`)]),
+      ...configFindings([loaded.problemAt("error", "PORT_IN_USE", ["listen", adapter], `${host}:${port}: ${problem}`)]),
     );
   }
   return findings;
@@ -87,17 +109,9 @@ async function portFindings(config: Config, loaded: Loaded): Promise<Finding[]> 
 async function bindProblem(host: string, port: number): Promise<string | null> {
   const server = createServer();
   const { promise, resolve } = Promise.withResolvers<string | null>();
-  server.once("error", (error) => resolve(explainBind(error)));
+  server.once("error", (error) => resolve(bindReason(error)));
   server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(null)));
   return promise;
-}
-
-function explainBind(error: Error): string {
-  const code = "code" in error ? error.code : "";
-  if (code === "EADDRINUSE") return "is in use; stop what holds it, or choose another port";
-  if (code === "EACCES") return "may not be bound by this user; choose a port above 1023";
-  if (code === "EADDRNOTAVAIL") return "is no address of this machine; name one that is, or 0.0.0.0 for all";
-  return `cannot be bound: ${error.message}`;
 }
 
 async function targetFindings(config: Config, loaded: Loaded): Promise<Finding[]> {

@@ -1,4 +1,5 @@
 /** All commands, in the order in which the help shows them. */
+import { auditShowCommand, auditTailCommand } from "./audit.ts";
 import { checkCommand } from "./check.ts";
 import type { Command } from "./command.ts";
 import { policyCheckCommand } from "./policy.ts";
@@ -19,6 +20,8 @@ export const COMMANDS: readonly Command[] = [
   tokenListCommand,
   tokenRevokeCommand,
   policyCheckCommand,
+  auditTailCommand,
+  auditShowCommand,
   psqlCommand,
   versionCommand,
 ];
