@@ -4,7 +4,7 @@ import { CatalogLoader } from "./catalog-loader.ts";
 import type { CatalogPicture } from "./catalog-picture.ts";
 import { CATALOG_LIMITS, CatalogError, type CatalogLimits, type CatalogSource } from "./catalog-source.ts";
 
-/** A source that can be given up. What is under way on it then rejects; closing twice does no harm. */
+/** A source that can be given up. What is under way on it then rejects. */
 export interface CatalogConnection extends CatalogSource {
   close(): void;
 }
@@ -247,8 +247,8 @@ export class CatalogKeeper {
   }
 
   #drop(held: Open | null = this.#held): void {
-    if (held === null) return;
-    if (this.#held === held) this.#held = null;
+    if (held === null || this.#held !== held) return;
+    this.#held = null;
     held.connection.close();
   }
 
