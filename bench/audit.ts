@@ -20,7 +20,15 @@ const policy: Policy = {
   nextEdge: () => Number.POSITIVE_INFINITY,
 };
 const accesses: Accesses = [
-  { class: "read", facts: { verb: ["select"], relation: ["public.pgbench_accounts"], column: ["public.pgbench_accounts.abalance", "public.pgbench_accounts.aid"], unfiltered: false } },
+  {
+    class: "read",
+    facts: {
+      verb: ["select"],
+      relation: ["public.pgbench_accounts"],
+      column: ["public.pgbench_accounts.abalance", "public.pgbench_accounts.aid"],
+      unfiltered: false,
+    },
+  },
 ];
 const textSha256 = "b".repeat(64);
 
@@ -79,7 +87,7 @@ async function strict(log: AuditLog, sessions: number): Promise<string> {
     }),
   );
   const took = (performance.now() - started) / 1000;
-  const sorted = Float64Array.from(latencies).sort();
+  const sorted = Float64Array.from(latencies).toSorted();
   const rate = Math.round((log.handedOver - from) / took);
   return `${String(sessions).padStart(8)} ${String(rate).padStart(12)} ${percentile(sorted, 0.5).toFixed(2).padStart(9)} ${percentile(sorted, 0.99).toFixed(2).padStart(9)}`;
 }
@@ -89,13 +97,15 @@ async function handOver(log: AuditLog, text: (() => string) | null): Promise<str
   const sessions = Array.from({ length: 64 }, (_, n) => session(n));
   const rounds: number[] = [];
   for (let round = 0; round < 40; round++) {
-    const batch = sessions.flatMap((of) => Array.from({ length: 32 }, () => operation(of, text === null ? null : text())));
+    const batch = sessions.flatMap((of) =>
+      Array.from({ length: 32 }, () => operation(of, text === null ? null : text())),
+    );
     const started = performance.now();
     for (const next of batch) log.outcome(log.intent(next, permit, policy), { status: "done", rows: 1, bytes: 64 });
     rounds.push(((performance.now() - started) * 1000) / (2 * batch.length));
     await log.waitDurable(log.handedOver);
   }
-  const sorted = Float64Array.from(rounds).sort();
+  const sorted = Float64Array.from(rounds).toSorted();
   return `p50 ${percentile(sorted, 0.5).toFixed(2)} us, p90 ${percentile(sorted, 0.9).toFixed(2)} us`;
 }
 
@@ -104,7 +114,9 @@ try {
   const log = await AuditLog.open({ folder, clock: { now: Date.now } });
   console.log(`a record, text seen before:  ${await handOver(log, null)}`);
   let n = 0;
-  console.log(`a record, text hashed here:  ${await handOver(log, () => `SELECT abalance FROM pgbench_accounts WHERE aid = ${n++}`)}`);
+  console.log(
+    `a record, text hashed here:  ${await handOver(log, () => `SELECT abalance FROM pgbench_accounts WHERE aid = ${n++}`)}`,
+  );
   console.log("sessions    records/s    p50 ms    p99 ms");
   for (const sessions of [1, 16, 64, 256]) console.log(await strict(log, sessions));
   await log.close();

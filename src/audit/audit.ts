@@ -5,7 +5,15 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { Decision } from "../core/decision.ts";
 import type { Operation } from "../core/operation.ts";
-import { type Audit, AuditUnavailable, type Clock, type EventKind, type Outcome, type Policy, type Sequence } from "../core/ports.ts";
+import {
+  type Audit,
+  AuditUnavailable,
+  type Clock,
+  type EventKind,
+  type Outcome,
+  type Policy,
+  type Sequence,
+} from "../core/ports.ts";
 import type { SessionId } from "../core/session.ts";
 import { Lag } from "./lag.ts";
 import { LogLock } from "./lock.ts";
@@ -22,10 +30,10 @@ import {
   STATE_CLOSED,
   STATE_SERVING,
 } from "./ring.ts";
+import { LOG_FILE } from "./schema.ts";
 import { Templates } from "./templates.ts";
 
-/** The log's file inside the data folder. */
-export const LOG_FILE = "audit.db";
+/** The lock's file inside the data folder, beside the log's. */
 const LOCK_FILE = "audit.lock";
 
 /** A writer that has work and makes none of it durable for this long has failed. */
@@ -35,12 +43,6 @@ const WATCH_MS = 250;
 const REOPEN_MS_MIN = 100;
 const REOPEN_MS_MAX = 5000;
 const CLOSE_MS_MAX = 10_000;
-
-/**
- * In a compiled binary every module has the place of the binary, and the writer the place it has below the build's root:
- * build with `entrypoints: ["src/main.ts", "src/audit/writer.ts", ...]` and `root: "src"`.
- */
-const WRITER_URL = new URL(import.meta.path.includes("$bunfs") ? "./audit/writer.ts" : "./writer.ts", import.meta.url);
 
 export type AuditOptions = {
   /** The gateway's data folder; made when it is not there. */
@@ -103,7 +105,7 @@ export class AuditLog implements Audit {
       await log.#started(log.#link);
     } catch (error) {
       lock.release();
-      throw new Error(`the audit log in ${options.folder} cannot be opened: ${reasonOf(error)}`);
+      throw new Error(`the audit log in ${options.folder} cannot be opened: ${reasonOf(error)}`, { cause: error });
     }
     log.#listen(log.#link);
     return log;
@@ -206,7 +208,8 @@ export class AuditLog implements Audit {
   }
 
   get failure(): Error | null {
-    if (this.#failure === null && this.#link.ring.state !== STATE_SERVING && !this.#closing) this.#fail("the log's writer has stopped");
+    if (this.#failure === null && this.#link.ring.state !== STATE_SERVING && !this.#closing)
+      this.#fail("the log's writer has stopped");
     return this.#failure;
   }
 
@@ -251,7 +254,8 @@ export class AuditLog implements Audit {
       }
     }
     this.#closing = true;
-    for (const timer of [this.#loginTimer, this.#watchTimer, this.#reopenTimer]) if (timer !== null) clearTimeout(timer);
+    for (const timer of [this.#loginTimer, this.#watchTimer, this.#reopenTimer])
+      if (timer !== null) clearTimeout(timer);
     const { worker, ring } = this.#link;
     const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
     if (ring.state === STATE_SERVING) {
@@ -262,7 +266,8 @@ export class AuditLog implements Audit {
       await Promise.race([ended, tooLate.promise]);
       clearTimeout(timer);
     }
-    if (unclean === null && ring.state !== STATE_CLOSED) unclean = new AuditUnavailable("the log's writer did not end in time");
+    if (unclean === null && ring.state !== STATE_CLOSED)
+      unclean = new AuditUnavailable("the log's writer did not end in time");
     this.#durable = unclean === null ? this.#handedOver : this.#durable;
     this.#failure = unclean ?? new AuditUnavailable("the log is closed");
     this.#settle();
@@ -283,7 +288,8 @@ export class AuditLog implements Audit {
       sizeBytesMax: this.#options.sizeBytesMax ?? null,
       after,
     };
-    const worker = new Worker(WRITER_URL, { workerData: settings });
+    // The form that src/release/workers.ts finds: in a compiled binary the writer lies beside the rest.
+    const worker = new Worker(new URL("./writer.ts", import.meta.url), { workerData: settings });
     const producer = new RingProducer(ring);
     const writer = new RecordWriter(producer);
     return { worker, ring, producer, writer, templates: new Templates(writer) };

@@ -8,15 +8,12 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
  */
 export function canonicalJson(value: Json, depth = 0): string {
   if (value === null) return "null";
-  switch (typeof value) {
-    case "boolean":
-      return value ? "true" : "false";
-    case "number":
-      // ECMAScript's own number form is the one that RFC 8785 prescribes.
-      if (!Number.isFinite(value)) throw new RangeError("JSON has no number for NaN and infinity");
-      return JSON.stringify(value);
-    case "string":
-      return canonicalString(value);
+  if (typeof value === "boolean") return value ? "true" : "false";
+  if (typeof value === "string") return canonicalString(value);
+  if (typeof value === "number") {
+    // ECMAScript's own number form is the one that RFC 8785 prescribes.
+    if (!Number.isFinite(value)) throw new RangeError("JSON has no number for NaN and infinity");
+    return JSON.stringify(value);
   }
   if (depth >= NESTING_MAX) throw new RangeError(`nested deeper than ${NESTING_MAX} levels`);
   if (isList(value)) {
@@ -26,7 +23,7 @@ export function canonicalJson(value: Json, depth = 0): string {
   }
   let object = "{";
   // The default order of strings is by UTF-16 code units, as RFC 8785 wants it.
-  for (const key of Object.keys(value).sort()) {
+  for (const key of Object.keys(value).toSorted()) {
     const member = value[key];
     if (member === undefined) continue;
     object += (object.length === 1 ? "" : ",") + canonicalString(key) + ":" + canonicalJson(member, depth + 1);

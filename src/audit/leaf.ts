@@ -11,7 +11,12 @@ const ROOM_BYTES = RECORD_BYTES_MAX + 4096;
 export const LEAF_VERSION = 1;
 
 /** An outcome that shares the leaf of its intent, or one of its own. */
-export type Ended = { readonly sequence: number | null; readonly timeMs: number; readonly durationMs: number | null; readonly outcome: Outcome };
+export type Ended = {
+  readonly sequence: number | null;
+  readonly timeMs: number;
+  readonly durationMs: number | null;
+  readonly outcome: Outcome;
+};
 
 const encoder = new TextEncoder();
 const INTENT_EVENT = encoder.encode(',"event":"operation.intent","id":"');
@@ -65,7 +70,9 @@ export class LeafWriter {
     this.#ascii(`,"sequence":${intent.sequence}`);
     this.#piece(SESSION);
     this.#piece(intent.session);
-    this.#ascii(`,"textSha256":"${intent.textSha256}","timeMs":${JSON.stringify(intent.timeMs)},"version":${LEAF_VERSION}}`);
+    this.#ascii(
+      `,"textSha256":"${intent.textSha256}","timeMs":${JSON.stringify(intent.timeMs)},"version":${LEAF_VERSION}}`,
+    );
     return this.#finish();
   }
 
@@ -180,6 +187,6 @@ function endedJson(ended: Ended, shared: boolean): string {
 
 /** What an outcome says of the time that passed, in milliseconds with three decimals. */
 export function durationMs(intent: { readonly monoMs: number }, outcome: OutcomeRecord): number | null {
-  const durationMs = outcome.monoMs - intent.monoMs;
-  return Number.isFinite(durationMs) ? Math.max(0, Math.round(durationMs * 1000) / 1000) : null;
+  const passedMs = outcome.monoMs - intent.monoMs;
+  return Number.isFinite(passedMs) ? Math.max(0, Math.round(passedMs * 1000) / 1000) : null;
 }

@@ -15,7 +15,7 @@ export class LogLock {
       this.#database.exec("BEGIN EXCLUSIVE");
     } catch (error) {
       this.#database.close();
-      throw new Error(`the audit log is in use: another weir holds ${path} (${String(error)})`);
+      throw new Error(`the audit log is in use: another weir holds ${path} (${String(error)})`, { cause: error });
     }
   }
 

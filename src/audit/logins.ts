@@ -37,8 +37,8 @@ export class FailedLogins {
 
   /** When the oldest minute is over; null when nothing is counted. */
   get dueMs(): TimeMs | null {
-    for (const { fromMs } of this.#counted.values()) return fromMs + WINDOW_MS;
-    return null;
+    const oldest = this.#counted.values().next().value;
+    return oldest === undefined ? null : oldest.fromMs + WINDOW_MS;
   }
 
   /** Takes the facts to record for the minutes that are over (all of them when `now` is null). */
@@ -61,6 +61,9 @@ function network(source: string): string {
   const [left = "", right] = source.split("%", 1)[0]?.split("::", 2) ?? [];
   const head = left === "" ? [] : left.split(":");
   const tail = right === undefined || right === "" ? [] : right.split(":");
-  const groups = right === undefined ? head : [...head, ...Array<string>(Math.max(0, 8 - head.length - tail.length)).fill("0"), ...tail];
+  const groups =
+    right === undefined
+      ? head
+      : [...head, ...Array<string>(Math.max(0, 8 - head.length - tail.length)).fill("0"), ...tail];
   return groups.slice(0, 4).join(":") + "::/64";
 }

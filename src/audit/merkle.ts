@@ -29,7 +29,8 @@ export class CompactRange {
 
   /** Reads what encode() wrote. Throws RangeError when the number of hashes does not fit the size. */
   static decode(size: number, bytes: Uint8Array): CompactRange {
-    if (bytes.length !== subtrees(size) * SHA256_BYTES) throw new RangeError(`a tree of ${size} leaves has another number of subtrees`);
+    if (bytes.length !== subtrees(size) * SHA256_BYTES)
+      throw new RangeError(`a tree of ${size} leaves has another number of subtrees`);
     const stack: Uint8Array<ArrayBuffer>[] = [];
     for (let at = 0; at < bytes.length; at += SHA256_BYTES) stack.push(bytes.slice(at, at + SHA256_BYTES));
     return new CompactRange(size, stack);

@@ -32,7 +32,10 @@ export function sessionPiece(session: Session): string {
     const text = (value: string): string => (cut === null ? value : shorten(value, cut.unitsMax));
     const groups = cut === null ? identity.groups : identity.groups.slice(0, cut.namesMax).map(text);
     const labels = Object.entries(target.labels);
-    const kept = cut === null ? labels : labels.slice(0, cut.namesMax / 2).map(([key, value]) => [text(key), text(value)] as const);
+    const kept =
+      cut === null
+        ? labels
+        : labels.slice(0, cut.namesMax / 2).map(([key, value]) => [text(key), text(value)] as const);
     const whole = canonicalJson({
       session: { id: text(session.id), openedAtMs: session.openedAtMs, source: text(session.source) },
       subject: {
@@ -126,10 +129,14 @@ function accessJson(access: Access, cut: Cut | null): Json {
 
 /** The member `decision` of a leaf: what was decided, by which rules of which policy. */
 export function decisionPiece(decision: Decision | "house", policy: Policy): string {
-  const digest = { commit: policy.commit === null ? null : shorten(policy.commit, 128), digest: shorten(policy.digest, 128) };
+  const digest = {
+    commit: policy.commit === null ? null : shorten(policy.commit, 128),
+    digest: shorten(policy.digest, 128),
+  };
   if (decision === "house") return canonicalJson({ kind: "house", policy: digest });
   const obligations = "obligations" in decision ? jsonOf(decision.obligations) : {};
-  const requirements = decision.kind === "ask" ? decision.requirements.map(({ kind, rule }) => ({ kind, rule })) : undefined;
+  const requirements =
+    decision.kind === "ask" ? decision.requirements.map(({ kind, rule }) => ({ kind, rule })) : undefined;
   const fixed = {
     kind: decision.kind,
     policy: digest,
@@ -159,7 +166,7 @@ export function factsPiece(facts: EventFacts): { facts: string; truncated: strin
   const full = canonicalJson(facts);
   if (fits(full, FACTS_BYTES_MAX)) return { facts: full, truncated: "" };
   const kept = Object.keys(facts)
-    .sort()
+    .toSorted()
     .slice(0, KEYS_MAX)
     .map((key) => [shorten(key, 64), shortFact(facts[key] ?? null)] as const);
   const truncated = { bytes: byteLength(full), facts: Object.keys(facts).length, sha256: sha256Hex(full) };
@@ -181,8 +188,11 @@ function asJson(value: unknown, where: string): Json | undefined {
   if (value === undefined || value === null) return value;
   if (typeof value === "boolean" || typeof value === "number" || typeof value === "string") return value;
   if (Array.isArray(value)) return value.map((item: unknown) => asJson(item, where) ?? null);
-  if (typeof value !== "object") throw new TypeError(`the obligation \`${where}\` holds a ${typeof value}, which cannot be recorded`);
-  return Object.fromEntries(Object.entries(value).map(([key, member]: [string, unknown]) => [key, asJson(member, where)]));
+  if (typeof value !== "object")
+    throw new TypeError(`the obligation \`${where}\` holds a ${typeof value}, which cannot be recorded`);
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]: [string, unknown]) => [key, asJson(member, where)]),
+  );
 }
 
 /** The first units of a text and a mark; the same text when it is short. */

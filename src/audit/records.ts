@@ -24,7 +24,14 @@ export const ID_BYTES_MAX = 255;
 export const CODE_UNITS_MAX = 64;
 const SHA256_HEX = 64;
 
-const STATUSES = ["done", "failed", "refused", "skipped", "cancelled", "unknown"] as const satisfies readonly Outcome["status"][];
+const STATUSES = [
+  "done",
+  "failed",
+  "refused",
+  "skipped",
+  "cancelled",
+  "unknown",
+] as const satisfies readonly Outcome["status"][];
 
 /* How a text or the parameters travel. */
 const ABSENT = 0;
@@ -219,7 +226,11 @@ export type IntentRecord = Moment & {
   readonly textSha256: string;
   readonly parametersSha256: string | null;
 };
-export type OutcomeRecord = Moment & { readonly type: typeof OUTCOME; readonly intent: number; readonly outcome: Outcome };
+export type OutcomeRecord = Moment & {
+  readonly type: typeof OUTCOME;
+  readonly intent: number;
+  readonly outcome: Outcome;
+};
 export type EventRecord = Omit<Moment, "monoMs"> & {
   readonly type: typeof EVENT;
   readonly kind: string;
@@ -244,35 +255,29 @@ export class RecordReader {
     const type = bytes[at + 4];
     const sequence = floats[(at + SEQUENCE) / 8] ?? 0;
     const timeMs = floats[(at + TIME) / 8] ?? 0;
-    switch (type) {
-      case INTENT:
-        return this.#intent(at, sequence, timeMs);
-      case OUTCOME:
-        return this.#outcome(at, sequence, timeMs);
-      case EVENT: {
-        const kindBytes = this.#word(at + EVENT_KIND_BYTES);
-        const factsBytes = this.#word(at + EVENT_FACTS_BYTES);
-        const truncatedBytes = this.#word(at + EVENT_TRUNCATED_BYTES);
-        const facts = at + EVENT_FIXED_BYTES + kindBytes;
-        const truncated = facts + factsBytes;
-        return {
-          type,
-          sequence,
-          timeMs,
-          kind: bytes.toString("latin1", at + EVENT_FIXED_BYTES, facts),
-          facts: this.#copy(facts, factsBytes),
-          truncated: truncatedBytes === 0 ? null : this.#copy(truncated, truncatedBytes),
-        };
-      }
-      case TEMPLATE: {
-        const table = this.#tables[this.#word(at + TEMPLATE_TABLE)];
-        if (table === undefined) throw new RangeError("a template names no table");
-        table[this.#word(at + TEMPLATE_SLOT)] = this.#copy(at + TEMPLATE_FIXED_BYTES, this.#word(at + TEMPLATE_BYTES));
-        return null;
-      }
-      default:
-        throw new RangeError(`no record has the type ${type}`);
-    }
+    if (type === INTENT) return this.#intent(at, sequence, timeMs);
+    if (type === OUTCOME) return this.#outcome(at, sequence, timeMs);
+    if (type === EVENT) return this.#event(at, sequence, timeMs);
+    if (type !== TEMPLATE) throw new RangeError(`no record has the type ${type}`);
+    const table = this.#tables[this.#word(at + TEMPLATE_TABLE)];
+    if (table === undefined) throw new RangeError("a template names no table");
+    table[this.#word(at + TEMPLATE_SLOT)] = this.#copy(at + TEMPLATE_FIXED_BYTES, this.#word(at + TEMPLATE_BYTES));
+    return null;
+  }
+
+  #event(at: number, sequence: number, timeMs: number): EventRecord {
+    const kind = at + EVENT_FIXED_BYTES;
+    const facts = kind + this.#word(at + EVENT_KIND_BYTES);
+    const factsBytes = this.#word(at + EVENT_FACTS_BYTES);
+    const truncatedBytes = this.#word(at + EVENT_TRUNCATED_BYTES);
+    return {
+      type: EVENT,
+      sequence,
+      timeMs,
+      kind: this.#ring.bytes.toString("utf8", kind, facts),
+      facts: this.#copy(facts, factsBytes),
+      truncated: truncatedBytes === 0 ? null : this.#copy(facts + factsBytes, truncatedBytes),
+    };
   }
 
   /** The intent that the outcome at a place of the ring belongs to; null when there is no outcome. */

@@ -102,7 +102,7 @@ export class SharedRing {
   }
 
   setDurable(sequence: number): void {
-    Atomics.store(this.#control, DURABLE, sequence % 2 ** 32 | 0);
+    Atomics.store(this.#control, DURABLE, (sequence % 2 ** 32) | 0);
   }
   /** The durable sequence, of which the memory holds the lower 32 bits; `known` is one that was durable before. */
   durableSince(known: number): number {
@@ -144,7 +144,8 @@ export class RingProducer {
    */
   reserve(sizeBytes: number, reserveBytes: number): number {
     const size = aligned(sizeBytes);
-    if (size > RECORD_BYTES_MAX) throw new RangeError(`a record of ${sizeBytes} bytes is larger than ${RECORD_BYTES_MAX}`);
+    if (size > RECORD_BYTES_MAX)
+      throw new RangeError(`a record of ${sizeBytes} bytes is larger than ${RECORD_BYTES_MAX}`);
     const at = this.#head & (RING_BYTES - 1);
     const toEnd = RING_BYTES - at;
     const needed = (size <= toEnd ? size : toEnd + size) + reserveBytes;
@@ -185,7 +186,8 @@ export class RingConsumer {
       if (this.#next === position) return -1;
       const at = this.#next & (RING_BYTES - 1);
       const size = this.ring.words[at / 4] ?? 0;
-      if (size < RECORD_HEADER_BYTES || size % ALIGN !== 0 || at + size > RING_BYTES) throw new RangeError(`no record at ${at} of the ring`);
+      if (size < RECORD_HEADER_BYTES || size % ALIGN !== 0 || at + size > RING_BYTES)
+        throw new RangeError(`no record at ${at} of the ring`);
       this.#next = (this.#next + size) >>> 0;
       if (this.ring.bytes[at + 4] !== PADDING) return at;
     }

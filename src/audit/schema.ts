@@ -1,6 +1,8 @@
 /** The tables of the log: for the writer as SQL with its seat belts, for readers as a Drizzle schema. */
-import { blob, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { blob, integer, sqliteTable } from "drizzle-orm/sqlite-core";
 
+/** The log's file inside the data folder. */
+export const LOG_FILE = "audit.db";
 /** Marks the file as a log of weir's (`PRAGMA application_id`): "weir" in ASCII. */
 export const APPLICATION_ID = 0x77656972;
 /** `PRAGMA user_version`: the version of these tables. */
@@ -40,13 +42,4 @@ export const entry = sqliteTable("entry", {
   idx: integer("idx").primaryKey(),
   leaf: blob("leaf", { mode: "buffer" }).notNull(),
   hash: blob("hash", { mode: "buffer" }).notNull(),
-});
-
-export const head = sqliteTable("head", {
-  id: integer("id").primaryKey(),
-  size: integer("size").notNull(),
-  stack: blob("stack", { mode: "buffer" }).notNull(),
-  boot: text("boot").notNull(),
-  sequence: integer("sequence").notNull(),
-  openFrom: integer("open_from").notNull(),
 });

@@ -1,5 +1,6 @@
 /** The log's file as its one writer sees it: opened and checked as a whole, then only ever appended to. */
 import Database from "libsql";
+import { type Leaf, readLeaf } from "./entry.ts";
 import { CompactRange, leafHash } from "./merkle.ts";
 import { APPLICATION_ID, DDL, SCHEMA_VERSION } from "./schema.ts";
 import { SHA256_BYTES } from "./sha256.ts";
@@ -12,7 +13,12 @@ const ROWS_AT_ONCE = 32;
 /** What the file does not hold together: it was edited, cut or damaged. */
 export class LogDamaged extends Error {}
 
-export type OpenIntent = { readonly index: number; readonly id: string; readonly boot: string; readonly sequence: number };
+export type OpenIntent = {
+  readonly index: number;
+  readonly id: string;
+  readonly boot: string;
+  readonly sequence: number;
+};
 
 /** What was in the file when it was opened. */
 export type Found = {
@@ -51,7 +57,9 @@ export class LogStore {
       this.#commit = database.prepare("COMMIT");
       this.#one = database.prepare("INSERT INTO entry VALUES (?, ?, ?)");
       this.#many = database.prepare(`INSERT INTO entry VALUES ${Array(ROWS_AT_ONCE).fill("(?, ?, ?)").join(", ")}`);
-      this.#head = database.prepare("UPDATE head SET size = ?, stack = ?, boot = ?, sequence = ?, open_from = ? WHERE id = 1");
+      this.#head = database.prepare(
+        "UPDATE head SET size = ?, stack = ?, boot = ?, sequence = ?, open_from = ? WHERE id = 1",
+      );
     } catch (error) {
       database.close();
       throw error;
@@ -61,7 +69,8 @@ export class LogStore {
   #prepareFile(options: { readonly sizeBytesMax: number | null; readonly thorough: boolean }): void {
     const database = this.#database;
     const mode = this.#value("PRAGMA journal_mode = WAL");
-    if (mode !== "wal") throw new Error(`the log's file system cannot do write-ahead logging (journal mode ${String(mode)})`);
+    if (mode !== "wal")
+      throw new Error(`the log's file system cannot do write-ahead logging (journal mode ${String(mode)})`);
     database.exec("PRAGMA synchronous = FULL");
     if (options.sizeBytesMax !== null) {
       const pageBytes = Number(this.#value("PRAGMA page_size"));
@@ -74,7 +83,9 @@ export class LogStore {
     } else if (application !== APPLICATION_ID) {
       throw new LogDamaged("the file is not an audit log of weir's");
     } else if (version !== SCHEMA_VERSION) {
-      throw new LogDamaged(`the log has version ${String(version)} of its tables; this weir reads version ${SCHEMA_VERSION}`);
+      throw new LogDamaged(
+        `the log has version ${String(version)} of its tables; this weir reads version ${SCHEMA_VERSION}`,
+      );
     }
     if (options.thorough) {
       const answer = this.#value("PRAGMA quick_check(1)");
@@ -85,9 +96,9 @@ export class LogStore {
   /** Reads the whole log once: the root from the leaves themselves, and the intents that still wait for an outcome. */
   #check(): [CompactRange, Found] {
     const row = this.#database.prepare("SELECT size, stack, boot, sequence, open_from FROM head").raw(true).get([]);
-    if (!Array.isArray(row)) throw new LogDamaged("the log has no head");
-    const [size, stack, boot, sequence, openFrom] = row as unknown[];
-    if (typeof size !== "number" || !(stack instanceof Uint8Array)) throw new LogDamaged("the log's head cannot be read");
+    const [size, stack, boot, sequence, openFrom] = columns(row);
+    if (typeof size !== "number" || !(stack instanceof Uint8Array))
+      throw new LogDamaged("the log's head cannot be read");
     if (typeof boot !== "string" || typeof sequence !== "number" || typeof openFrom !== "number") {
       throw new LogDamaged("the log's head cannot be read");
     }
@@ -98,13 +109,14 @@ export class LogStore {
     const prefixed = new Uint8Array(1 + 65_535);
     const entries = this.#database.prepare("SELECT idx, leaf, hash FROM entry ORDER BY idx").raw(true);
     for (const entry of entries.iterate([])) {
-      const [index, leaf, stored] = entry as unknown[];
+      const [index, leaf, stored] = columns(entry);
       if (index !== tree.size) throw new LogDamaged(`entry ${tree.size} is missing`);
-      if (!(leaf instanceof Uint8Array) || !(stored instanceof Uint8Array)) throw new LogDamaged(`entry ${tree.size} cannot be read`);
+      if (!(leaf instanceof Uint8Array) || !(stored instanceof Uint8Array))
+        throw new LogDamaged(`entry ${tree.size} cannot be read`);
       prefixed.set(leaf, 1);
       leafHash(prefixed.subarray(0, leaf.length + 1), hash);
       if (Buffer.compare(hash, stored) !== 0) throw new LogDamaged(`entry ${tree.size} does not match its hash`);
-      if (tree.size >= openFrom) followIntents(open, leaf, tree.size);
+      if (tree.size >= openFrom) followIntents(open, readLeaf(leaf, tree.size));
       tree.append(hash);
       lastLeaf = leaf;
     }
@@ -167,31 +179,16 @@ export class LogStore {
 }
 
 /** Keeps track of which intents have no outcome as the log is read forwards. */
-function followIntents(open: Map<number, OpenIntent>, bytes: Uint8Array, index: number): void {
-  const leaf = readLeaf(bytes, index);
-  if (leaf.event === "operation.outcome") {
+function followIntents(open: Map<number, OpenIntent>, leaf: Leaf): void {
+  if (leaf.shape === "outcome") {
     if (leaf.intent !== null) open.delete(leaf.intent);
-  } else if ((leaf.event === "operation.intent" || leaf.event === "operation.refusal") && !leaf.hasOutcome) {
-    open.set(index, { index, id: leaf.id, boot: leaf.boot, sequence: leaf.sequence });
+  } else if (leaf.shape === "intent" && leaf.outcome === undefined) {
+    open.set(leaf.index, { index: leaf.index, id: leaf.id, boot: leaf.boot, sequence: leaf.sequence ?? 0 });
   }
 }
 
-function readLeaf(bytes: Uint8Array, index: number) {
-  let leaf: unknown;
-  try {
-    leaf = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"));
-  } catch {
-    throw new LogDamaged(`entry ${index} is not JSON`);
-  }
-  if (typeof leaf !== "object" || leaf === null) throw new LogDamaged(`entry ${index} is not an object`);
-  const member = (name: string): unknown => (name in leaf ? (leaf as Record<string, unknown>)[name] : undefined);
-  const [event, intent, id, boot, sequence] = ["event", "intent", "id", "boot", "sequence"].map(member);
-  return {
-    event: typeof event === "string" ? event : "",
-    intent: typeof intent === "number" ? intent : null,
-    id: typeof id === "string" ? id : "",
-    boot: typeof boot === "string" ? boot : "",
-    sequence: typeof sequence === "number" ? sequence : 0,
-    hasOutcome: member("outcome") !== undefined,
-  };
+/** A row of an untyped query, as a list of its columns. */
+function columns(row: unknown): readonly unknown[] {
+  if (!Array.isArray(row)) throw new LogDamaged("the log has no head");
+  return row;
 }

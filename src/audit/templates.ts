@@ -43,7 +43,13 @@ class TemplateTable {
   }
 }
 
-type Statement = { readonly kind: string; readonly understood: boolean; readonly catalog: string | null; readonly adapter: string; readonly template: Template };
+type Statement = {
+  readonly kind: string;
+  readonly understood: boolean;
+  readonly catalog: string | null;
+  readonly adapter: string;
+  readonly template: Template;
+};
 type Decided = { readonly digest: string; readonly commit: string | null; readonly template: Template };
 
 /** What one writer has been sent. Another writer starts with nothing. */
@@ -93,7 +99,8 @@ export class Templates {
 
   decision(decision: Decision | "house", policy: Policy): PieceRef {
     const known = decision === "house" ? this.#house : this.#decisions.get(decision);
-    if (known && known.template.slot >= 0 && known.digest === policy.digest && known.commit === policy.commit) return known.template.slot;
+    if (known && known.template.slot >= 0 && known.digest === policy.digest && known.commit === policy.commit)
+      return known.template.slot;
     const piece = decisionPiece(decision, policy);
     const template = this.#decisionTable.of(piece, this.#writer);
     if (template === null) return piece;

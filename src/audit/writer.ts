@@ -4,9 +4,25 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { type Ended, durationMs, LeafWriter } from "./leaf.ts";
-import type { WriterMessage, WriterSettings } from "./messages.ts";
-import { type AuditRecord, EVENT, INTENT, type IntentRecord, OUTCOME, type OutcomeRecord, RecordReader } from "./records.ts";
-import { ORDER_ABANDON, ORDER_SERVE, RingConsumer, SharedRing, STATE_CLOSED, STATE_FAILED, STATE_SERVING } from "./ring.ts";
+import { readSettings, type WriterMessage, type WriterSettings } from "./messages.ts";
+import {
+  type AuditRecord,
+  EVENT,
+  INTENT,
+  type IntentRecord,
+  OUTCOME,
+  type OutcomeRecord,
+  RecordReader,
+} from "./records.ts";
+import {
+  ORDER_ABANDON,
+  ORDER_SERVE,
+  RingConsumer,
+  SharedRing,
+  STATE_CLOSED,
+  STATE_FAILED,
+  STATE_SERVING,
+} from "./ring.ts";
 import { LogStore } from "./store.ts";
 
 /** Records in one transaction: enough to share one fsync well, few enough that the first of them does not wait long. */
@@ -38,7 +54,10 @@ class Writer {
     this.#consumer = new RingConsumer(ring);
     this.#reader = new RecordReader(ring);
     this.#leaves = new LeafWriter(settings.boot, LEAVES_BYTES);
-    this.#store = new LogStore(settings.path, { sizeBytesMax: settings.sizeBytesMax, thorough: settings.after !== null });
+    this.#store = new LogStore(settings.path, {
+      sizeBytesMax: settings.sizeBytesMax,
+      thorough: settings.after !== null,
+    });
     try {
       this.#recover();
     } catch (error) {
@@ -69,7 +88,13 @@ class Writer {
       leaves.push(this.#leaves.own(index, "audit.opened", { previous, unknown: leaves.length }, timeMs));
     } else {
       const written = found.boot === boot ? found.sequence : 0;
-      const gap = { from: written + 1, lost: after.handedOver - written, reason: after.reason, to: after.handedOver, unknown: leaves.length };
+      const gap = {
+        from: written + 1,
+        lost: after.handedOver - written,
+        reason: after.reason,
+        to: after.handedOver,
+        unknown: leaves.length,
+      };
       leaves.push(this.#leaves.own(index, "audit.gap", gap, timeMs));
       this.#sequence = after.handedOver;
     }
@@ -126,10 +151,14 @@ class Writer {
         leaves.push(this.#leaves.intent(index, record, outcome === undefined ? null : ended(record, outcome)));
         if (outcome === undefined) this.#waiting.set(record.sequence, { index, id: record.id, monoMs: record.monoMs });
       } else if (record.type === EVENT) {
-        leaves.push(this.#leaves.event(index, record.kind, record.facts, record.truncated, record.sequence, record.timeMs));
+        leaves.push(
+          this.#leaves.event(index, record.kind, record.facts, record.truncated, record.sequence, record.timeMs),
+        );
       } else if (outcomes.get(record.intent) !== record) {
         const intent = this.#waiting.get(record.intent);
-        leaves.push(this.#leaves.outcome(index, intent?.id ?? null, intent?.index ?? null, ended(intent ?? null, record)));
+        leaves.push(
+          this.#leaves.outcome(index, intent?.id ?? null, intent?.index ?? null, ended(intent ?? null, record)),
+        );
         this.#waiting.delete(record.intent);
       }
     }
@@ -138,12 +167,9 @@ class Writer {
   }
 
   #append(leaves: readonly Uint8Array<ArrayBuffer>[]): void {
-    let openFrom = this.#store.size + leaves.length;
     // Indices grow with sequences, so the first that waits is the lowest.
-    for (const { index } of this.#waiting.values()) {
-      openFrom = index;
-      break;
-    }
+    const oldest = this.#waiting.values().next().value;
+    const openFrom = oldest === undefined ? this.#store.size + leaves.length : oldest.index;
     this.#store.append(leaves, { boot: this.#settings.boot, sequence: this.#sequence, openFrom });
   }
 
@@ -208,4 +234,4 @@ function run(settings: WriterSettings): void {
   }
 }
 
-run(workerData as WriterSettings);
+run(readSettings(workerData));
