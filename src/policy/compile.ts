@@ -13,6 +13,7 @@ import { targetMatches } from "./rule.ts";
 import type { Block, KeyMatcher, Rule, SubjectMatcher, TargetMatcher } from "./rule.ts";
 import type { PolicySchemas } from "./schema.ts";
 import { quote } from "./shape.ts";
+import type { Checked } from "./shape.ts";
 import type { Path, Source } from "./source.ts";
 import { expandList, isWord, WORD_RULE } from "./words.ts";
 import type { Words } from "./words.ts";
@@ -26,14 +27,22 @@ type WrittenBlock = Readonly<Record<string, unknown>>;
 
 /** Compiles every rule of a file; a rule with an error is left out and reported. */
 export function compileFile(
-  file: PermitsFile | GuardsFile,
+  { file, rulesAt }: Checked<PermitsFile | GuardsFile>,
   source: Source,
   words: Words,
   problems: Problem[],
 ): readonly Rule[] {
   const rules: Rule[] = [];
   for (const [index, rule] of file.rules.entries()) {
-    const compiled = new RuleCompiler(file.kind, rule, file.defaults ?? {}, index, source, words, problems).compile();
+    const compiled = new RuleCompiler(
+      file.kind,
+      rule,
+      file.defaults ?? {},
+      rulesAt[index] ?? index,
+      source,
+      words,
+      problems,
+    ).compile();
     if (compiled !== null) rules.push(compiled);
   }
   return rules;

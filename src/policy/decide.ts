@@ -3,9 +3,10 @@ import type { Decision } from "../core/decision.ts";
 import type { Access, Accesses, Operation } from "../core/operation.ts";
 import type { Session, TimeMs } from "../core/session.ts";
 import { deny } from "./denial.ts";
+import type { Entry } from "./block-index.ts";
 import type { RuleIndex, SessionRules } from "./index.ts";
 import { blockTouches, isValidAt, needsOnlySomePermit, NO, permitCovers } from "./match.ts";
-import type { PermitRule } from "./rule.ts";
+import type { GuardRule, PermitRule } from "./rule.ts";
 
 /** What stands for an operation that its adapter could not read and of which it says nothing more. */
 const ANYTHING: Access = Object.freeze({ class: "administer", facts: Object.freeze({}), opaque: true });
@@ -50,35 +51,40 @@ function permitsOf(
   now: TimeMs,
   isConnect: boolean,
 ): readonly PermitRule[] | null {
-  const carrying: PermitRule[] = [];
-  const isPermitted = accesses.map(() => false);
-  let some: PermitRule | null = null;
-  for (const candidate of rules.permits) {
-    if (!isValidAt(candidate.rule, now)) continue;
-    some ??= candidate.rule;
-    let carries = false;
-    for (let at = 0; at < accesses.length; at++) {
-      const access = accesses[at];
-      if (access === undefined || needsOnlySomePermit(access, isConnect) || !permitCovers(candidate, access)) continue;
-      isPermitted[at] = true;
-      carries = true;
+  const carrying: Entry<PermitRule>[] = [];
+  let needsSome = false;
+  for (const access of accesses) {
+    if (needsOnlySomePermit(access, isConnect)) {
+      needsSome = true;
+      continue;
     }
-    if (carries) carrying.push(candidate.rule);
+    const before = carrying.length;
+    const found: Entry<PermitRule>[] = [];
+    rules.permitIndex.findCovering(access, found);
+    for (const entry of found) {
+      if (isValidAt(entry.rule, now) && permitCovers(entry.rule, entry.block, access)) carrying.push(entry);
+    }
+    if (carrying.length === before) return null;
   }
-  if (some === null) return null;
-  for (let at = 0; at < accesses.length; at++) {
-    const access = accesses[at];
-    if (access === undefined || (isPermitted[at] !== true && !needsOnlySomePermit(access, isConnect))) return null;
-  }
-  return carrying.length === 0 ? [some] : carrying;
+  if (carrying.length > 0) return inOrder(carrying);
+  // Nothing but session statements: the first permit that is valid stands for all of them.
+  const some = needsSome ? rules.permits.find((entry) => isValidAt(entry.rule, now)) : undefined;
+  return some === undefined ? null : [some.rule];
+}
+
+/** The rules of the entries, each once, sorted by id. */
+function inOrder(entries: Entry<PermitRule>[]): readonly PermitRule[] {
+  entries.sort((a, b) => a.order - b.order);
+  const rules: PermitRule[] = [];
+  for (const { rule } of entries) if (rules.at(-1) !== rule) rules.push(rule);
+  return rules;
 }
 
 function anyGuardApplies(rules: SessionRules, accesses: Accesses, now: TimeMs): boolean {
-  for (const candidate of rules.guards) {
-    if (!isValidAt(candidate.rule, now)) continue;
-    for (const access of accesses) {
-      for (const block of candidate.blocks) if (blockTouches(block, access) !== NO) return true;
-    }
+  for (const access of accesses) {
+    const found: Entry<GuardRule>[] = [];
+    rules.guardIndex.findTouching(access, found);
+    for (const { rule, block } of found) if (isValidAt(rule, now) && blockTouches(block, access) !== NO) return true;
   }
   return false;
 }

@@ -4,15 +4,20 @@ import type { Decision } from "../core/decision.ts";
 import type { Access, Accesses } from "../core/operation.ts";
 import type { Session, TimeMs } from "../core/session.ts";
 import type { Vocabulary } from "../core/vocabulary.ts";
-import type { Candidate, RuleIndex, SessionRules } from "./index.ts";
-import { blockTouches, isValidAt, MAYBE, needsOnlySomePermit, NO, permitCovers, YES } from "./match.ts";
+import type { Entry } from "./block-index.ts";
+import type { RuleIndex, SessionRules } from "./index.ts";
+import { blockTouches, isValidAt, needsOnlySomePermit, NO, permitCovers, YES } from "./match.ts";
 import { nameOf, nearestMiss, whatOf } from "./phrase.ts";
-import type { GuardRule } from "./rule.ts";
+import type { GuardRule, PermitRule } from "./rule.ts";
 
 type Denied = Extract<Decision, { kind: "deny" }>;
 
-/** How a guard came to apply, the surest first. */
-type Applying = { readonly guard: GuardRule; readonly through: "match" | "unknown fact" | "opaque access" };
+/** How a guard came to apply, the surest first: by a match, by a fact that is unknown, only by an opaque access. */
+const SURE = 0;
+const UNSURE = 1;
+const BLIND = 2;
+type Through = typeof SURE | typeof UNSURE | typeof BLIND;
+type Applying = { readonly guard: GuardRule; readonly through: Through };
 
 /** The denial of an operation that some guard denies or some access of which is not permitted. */
 export function deny(
@@ -23,10 +28,7 @@ export function deny(
   now: TimeMs,
   isConnect: boolean,
 ): Denied {
-  const applying = rules.guards.flatMap((candidate) => {
-    const through = isValidAt(candidate.rule, now) ? howItApplies(candidate, accesses) : null;
-    return through === null ? [] : [{ guard: candidate.rule, through }];
-  });
+  const applying = applyingGuards(rules, accesses, now);
   const ids = applying.map(({ guard }) => guard.id);
   const finish = (code: "denied" | "not_understood", message: string, hint: string): Denied => ({
     kind: "deny",
@@ -34,19 +36,17 @@ export function deny(
     refusal: refusal(code, message, { hint, rules: ids }),
   });
 
-  const sure = applying.find(({ through }) => through === "match");
+  const sure = applying.find(({ through }) => through === SURE);
   if (sure !== undefined) return finish("denied", sure.guard.message, ask(sure.guard));
-  const unsure = applying.find(({ through }) => through === "unknown fact");
+  const unsure = applying.find(({ through }) => through === UNSURE);
   if (unsure !== undefined) {
     const hint =
       `${unsure.guard.id} looks at something that is not known here, so it applies. ${ask(unsure.guard)}`.trim();
     return finish("denied", unsure.guard.message, hint);
   }
-  const valid = rules.permits.filter((candidate) => isValidAt(candidate.rule, now));
+  const valid = rules.permits.filter(({ rule }) => isValidAt(rule, now));
   const refused = accesses.filter((access) =>
-    needsOnlySomePermit(access, isConnect)
-      ? valid.length === 0
-      : !valid.some((candidate) => permitCovers(candidate, access)),
+    needsOnlySomePermit(access, isConnect) ? valid.length === 0 : !isPermitted(rules, access, now),
   );
   const target = nameOf(session.target.name);
   const readable = refused.find((access) => access.opaque !== true);
@@ -70,23 +70,34 @@ export function deny(
   return finish("not_understood", `this cannot be read, so ${blind.guard.id} may apply: ${blind.guard.message}`, hint);
 }
 
-function howItApplies(candidate: Candidate<GuardRule>, accesses: Accesses): Applying["through"] | null {
-  let through: Applying["through"] | null = null;
+/** Every guard that applies, sorted by id, each with the surest of its reasons. */
+function applyingGuards(rules: SessionRules, accesses: Accesses, now: TimeMs): readonly Applying[] {
+  const surest = new Map<GuardRule, { through: Through; order: number }>();
   for (const access of accesses) {
-    for (const block of candidate.blocks) {
-      const verdict = blockTouches(block, access);
-      if (verdict === YES) return "match";
+    const found: Entry<GuardRule>[] = [];
+    rules.guardIndex.findTouching(access, found);
+    for (const { rule, block, order } of found) {
+      const verdict = isValidAt(rule, now) ? blockTouches(block, access) : NO;
       if (verdict === NO) continue;
-      if (verdict === MAYBE && access.opaque === true) through ??= "opaque access";
-      else through = "unknown fact";
+      const through = verdict === YES ? SURE : access.opaque === true ? BLIND : UNSURE;
+      const known = surest.get(rule);
+      if (known === undefined || through < known.through) surest.set(rule, { through, order });
     }
   }
-  return through;
+  return [...surest]
+    .map(([guard, { through, order }]) => ({ guard, through, order }))
+    .toSorted((a, b) => a.order - b.order);
+}
+
+function isPermitted(rules: SessionRules, access: Access, now: TimeMs): boolean {
+  const found: Entry<PermitRule>[] = [];
+  rules.permitIndex.findCovering(access, found);
+  return found.some(({ rule, block }) => isValidAt(rule, now) && permitCovers(rule, block, access));
 }
 
 function unpermitted(
   vocabulary: Vocabulary | undefined,
-  valid: SessionRules["permits"],
+  valid: readonly Entry<PermitRule>[],
   access: Access,
 ): [message: string, hint: string] {
   const message = `no rule permits ${whatOf(access, vocabulary)}`;

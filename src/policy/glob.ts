@@ -85,6 +85,15 @@ export class Glob {
   }
 }
 
+/** What stands before the first `.` or `/`; the whole text when there is none. */
+export function firstSegment(text: string): string {
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit === DOT || unit === SLASH) return text.slice(0, at);
+  }
+  return text;
+}
+
 function holdsSeparator(name: string, start: number): boolean {
   for (let at = start; at < name.length; at++) {
     const unit = name.charCodeAt(at);

@@ -4,21 +4,29 @@ import type { Decision } from "../core/decision.ts";
 import type { Session, TimeMs } from "../core/session.ts";
 import type { Target } from "../core/target.ts";
 import type { Vocabulary } from "../core/vocabulary.ts";
+import { BlockIndex } from "./block-index.ts";
+import type { Entry } from "./block-index.ts";
 import { subjectMatches, targetMatches } from "./rule.ts";
-import type { Block, GuardRule, PermitRule, Rule } from "./rule.ts";
+import type { GuardRule, PermitRule, Rule } from "./rule.ts";
 
-/** A rule whose subject and target match a session, with its blocks about one adapter (never none). */
-export type Candidate<TRule extends Rule> = { readonly rule: TRule; readonly blocks: readonly Block[] };
-
-/** Sorted by rule id. Whether a rule is valid now is asked at each decision. */
+/**
+ * The rules whose subject and target match a session and that speak of its adapter. Whether a rule is valid now is
+ * asked at each decision.
+ */
 export type SessionRules = {
-  readonly permits: readonly Candidate<PermitRule>[];
-  readonly guards: readonly Candidate<GuardRule>[];
+  /** Every block of every permit, sorted by rule id. */
+  readonly permits: readonly Entry<PermitRule>[];
+  readonly permitIndex: BlockIndex<PermitRule>;
+  readonly guardIndex: BlockIndex<GuardRule>;
 };
 
 type PermitDecision = Extract<Decision, { kind: "permit" }>;
 
 const SHARED_DECISIONS_MAX = 10_000;
+const SELECTIONS_PER_TARGET_MAX = 1000;
+
+/** The rules about a target, and what was selected from them for the subjects seen so far, by the rules selected. */
+type TargetRules = { readonly rules: readonly Rule[]; readonly selections: Map<string, SessionRules> };
 
 /**
  * A compiled set. Immutable but for what it remembers: targets and sessions are remembered by object identity and
@@ -29,7 +37,7 @@ export class RuleIndex {
   readonly rules: readonly Rule[];
   readonly vocabularies: ReadonlyMap<string, Vocabulary>;
   readonly #edges: readonly TimeMs[];
-  readonly #byTarget = new WeakMap<Target, readonly Rule[]>();
+  readonly #byTarget = new WeakMap<Target, TargetRules>();
   readonly #bySession = new WeakMap<Session, SessionRules>();
   readonly #decisions = new Map<string, PermitDecision>();
 
@@ -69,23 +77,37 @@ export class RuleIndex {
   }
 
   #select(session: Session): SessionRules {
-    const permits: Candidate<PermitRule>[] = [];
-    const guards: Candidate<GuardRule>[] = [];
-    for (const rule of this.#rulesOn(session.target)) {
-      const blocks = rule.blocks.get(session.target.adapter) ?? [];
-      if (blocks.length === 0 || !subjectMatches(rule.subject, session.identity)) continue;
-      if (rule.effect === "permit") permits.push({ rule, blocks });
-      else guards.push({ rule, blocks });
+    const { rules, selections } = this.#rulesOn(session.target);
+    const selected = rules.filter((rule) => subjectMatches(rule.subject, session.identity));
+    // Subjects of the same groups share one selection: filing its names is the costly part.
+    const key = selected.map((rule) => rule.id).join(" ");
+    let selection = selections.get(key);
+    if (selection === undefined) {
+      if (selections.size >= SELECTIONS_PER_TARGET_MAX) selections.clear();
+      selection = fileRules(selected, session.target.adapter);
+      selections.set(key, selection);
     }
-    return { permits, guards };
+    return selection;
   }
 
-  #rulesOn(target: Target): readonly Rule[] {
-    let rules = this.#byTarget.get(target);
-    if (rules === undefined) {
-      rules = this.rules.filter((rule) => targetMatches(rule.target, target));
-      this.#byTarget.set(target, rules);
+  #rulesOn(target: Target): TargetRules {
+    let known = this.#byTarget.get(target);
+    if (known === undefined) {
+      known = { rules: this.rules.filter((rule) => targetMatches(rule.target, target)), selections: new Map() };
+      this.#byTarget.set(target, known);
     }
-    return rules;
+    return known;
   }
+}
+
+function fileRules(rules: readonly Rule[], adapter: string): SessionRules {
+  const permits: Entry<PermitRule>[] = [];
+  const guards: Entry<GuardRule>[] = [];
+  for (const [order, rule] of rules.entries()) {
+    for (const block of rule.blocks.get(adapter) ?? []) {
+      if (rule.effect === "permit") permits.push({ rule, block, order });
+      else guards.push({ rule, block, order });
+    }
+  }
+  return { permits, permitIndex: new BlockIndex(permits), guardIndex: new BlockIndex(guards) };
 }

@@ -143,8 +143,9 @@ function readVocabulary(
 ): AuthorVocabulary | null {
   const found = sources.find(({ kind }) => kind === "Vocabulary");
   if (found === undefined) return null;
-  const file = checkShape("Vocabulary", schemas.Vocabulary, found.source, vocabularies, problems);
-  if (file === null) return null;
+  const checked = checkShape("Vocabulary", schemas.Vocabulary, found.source, vocabularies, problems);
+  if (checked === null) return null;
+  const { file } = checked;
   return { source: found.source, sets: file.sets ?? {}, groups: file.groups ?? {}, labels: file.labels ?? {} };
 }
 
@@ -160,7 +161,7 @@ function readRules(
     case "Vocabulary":
       return [];
     case "PolicySet": {
-      const file = checkShape(kind, schemas.PolicySet, source, vocabularies, problems);
+      const file = checkShape(kind, schemas.PolicySet, source, vocabularies, problems)?.file;
       if (file?.timeZone !== undefined && !isTimeZone(file.timeZone)) {
         const suggestion = "Write an IANA name such as Europe/Berlin";
         problems.push(
@@ -170,8 +171,8 @@ function readRules(
       return [];
     }
     case "Tests": {
-      const file = checkShape(kind, schemas.Tests, source, vocabularies, problems);
-      if (file !== null && file.cases.length > 0) {
+      const file = checkShape(kind, schemas.Tests, source, vocabularies, problems)?.file;
+      if (file !== undefined && file.cases.length > 0) {
         const message = `${file.cases.length === 1 ? "the case is" : `the ${file.cases.length} cases are`} not run by this version`;
         problems.push(source.problem("TESTS_NOT_RUN", ["cases"], message, { at: "key", severity: "warning" }));
       }
@@ -179,14 +180,14 @@ function readRules(
     }
     case "Permits":
     case "Guards": {
-      const file = checkShape<PolicySchemas["Permits"] | PolicySchemas["Guards"]>(
+      const checked = checkShape<PolicySchemas["Permits"] | PolicySchemas["Guards"]>(
         kind,
         schemas[kind],
         source,
         vocabularies,
         problems,
       );
-      return file === null || words === null ? [] : compileFile(file, source, words, problems);
+      return checked === null || words === null ? [] : compileFile(checked, source, words, problems);
     }
   }
 }

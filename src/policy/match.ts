@@ -2,7 +2,6 @@
 import { UNKNOWN } from "../core/operation.ts";
 import type { Access, FactValue, Unknown } from "../core/operation.ts";
 import type { TimeMs } from "../core/session.ts";
-import type { Candidate } from "./index.ts";
 import type { Block, KeyMatcher, PermitRule, Rule } from "./rule.ts";
 
 /** How a guard's block stands to an access. MAYBE: a fact that should be there is not known. */
@@ -22,11 +21,9 @@ export function needsOnlySomePermit(access: Access, isConnect: boolean): boolean
   return access.opaque !== true && (isConnect || access.ambient === true);
 }
 
-/** Does one of the permit's blocks surely cover the access? */
-export function permitCovers(candidate: Candidate<PermitRule>, access: Access): boolean {
-  if (access.opaque === true && !candidate.rule.allowOpaque) return false;
-  for (const block of candidate.blocks) if (blockCovers(block, access)) return true;
-  return false;
+/** Does a permit, by this block of it, surely cover the access? */
+export function permitCovers(rule: PermitRule, block: Block, access: Access): boolean {
+  return (access.opaque !== true || rule.allowOpaque) && blockCovers(block, access);
 }
 
 /**

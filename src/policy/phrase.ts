@@ -2,11 +2,13 @@
 import { UNKNOWN } from "../core/operation.ts";
 import type { Access, FactValue, Unknown } from "../core/operation.ts";
 import type { Vocabulary } from "../core/vocabulary.ts";
-import type { Candidate } from "./index.ts";
+import type { Entry } from "./block-index.ts";
 import type { Block, KeyMatcher, PermitRule } from "./rule.ts";
 
 const NAME_CHARS_MAX = 100;
 const NAMES_MAX = 3;
+/** A hint is not worth a walk over a whole large set. */
+const ENTRIES_MAX = 200;
 
 /** A name that came from a client, fit for one line: control characters replaced, shortened. */
 export function nameOf(text: string): string {
@@ -38,14 +40,12 @@ export function whatOf(access: Access, vocabulary: Vocabulary | undefined): stri
 
 /** The permit that one key keeps from covering the access, and what that key misses; the first by id. */
 export function nearestMiss(
-  candidates: readonly Candidate<PermitRule>[],
+  entries: readonly Entry<PermitRule>[],
   access: Access,
 ): { readonly rule: string; readonly what: string } | null {
-  for (const { rule, blocks } of candidates) {
-    for (const block of blocks) {
-      const [only, ...more] = missesOf(block, access);
-      if (only !== undefined && more.length === 0) return { rule: rule.id, what: only };
-    }
+  for (const { rule, block } of entries.slice(0, ENTRIES_MAX)) {
+    const [only, ...more] = missesOf(block, access);
+    if (only !== undefined && more.length === 0) return { rule: rule.id, what: only };
   }
   return null;
 }

@@ -14,14 +14,18 @@ const LATER: Readonly<Record<Kind, readonly string[]>> = {
   Tests: [],
 };
 /** The schema reports one unknown key per map and pass. */
-const PASSES_MAX = 100;
+const PASSES_MAX = 25;
 
 type Issue = v.BaseIssue<unknown>;
 type Found = { readonly issue: Issue; readonly path: Path };
 
+/** A document as its schema types it, without what was wrong; `rulesAt` tells where its rules stand in the file. */
+export type Checked<T> = { readonly file: T; readonly rulesAt: readonly number[] };
+
 /**
- * The document as its schema types it, or null. What is wrong goes into `problems`; keys that do not belong are left
- * out of what is returned, so that the rest can be checked too and all errors are told at once.
+ * Checks a document. What is wrong goes into `problems`; keys that do not belong and rules of a wrong shape are left
+ * out of what is returned, so that the rest can be checked further and all errors are told at once. Null when nothing
+ * is left.
  */
 export function checkShape<TSchema extends v.GenericSchema>(
   kind: Kind,
@@ -29,19 +33,30 @@ export function checkShape<TSchema extends v.GenericSchema>(
   source: Source,
   vocabularies: readonly Vocabulary[],
   problems: Problem[],
-): v.InferOutput<TSchema> | null {
+): Checked<v.InferOutput<TSchema>> | null {
+  const value = source.value;
+  let rulesAt = isMap(value) && Array.isArray(value["rules"]) ? value["rules"].map((_, index) => index) : [];
   for (let pass = 0; pass < PASSES_MAX; pass++) {
-    const result = v.safeParse(schema, source.value);
-    if (result.success) return result.output;
+    const result = v.safeParse(schema, value);
+    if (result.success) return { file: result.output, rulesAt };
     const found = result.issues.flatMap((issue) => unfold(issue, []));
+    const places = rulesAt;
+    const written = (path: Path): Path =>
+      path[0] === "rules" && typeof path[1] === "number"
+        ? ["rules", places[path[1]] ?? path[1], ...path.slice(2)]
+        : path;
     const unknown = found.filter(({ issue }) => isUnknownKey(issue));
     for (const { issue, path } of unknown) {
-      problems.push(unknownKey(kind, issue, path, source, vocabularies));
-      removeAt(source.value, path);
+      problems.push(unknownKey(kind, issue, written(path), source, vocabularies));
+      removeAt(value, path);
     }
     if (unknown.length > 0) continue;
-    for (const { issue, path } of found) problems.push(describe(issue, path, source));
-    return null;
+    for (const { issue, path } of found) problems.push(describe(issue, written(path), source));
+    const broken = new Set(found.map(({ path }) => (path[0] === "rules" ? path[1] : undefined)));
+    if (broken.has(undefined) || !isMap(value) || !Array.isArray(value["rules"])) return null;
+    rulesAt = rulesAt.filter((_, index) => !broken.has(index));
+    value["rules"] = value["rules"].filter((_, index) => !broken.has(index));
+    if (rulesAt.length === 0) return null;
   }
   return null;
 }
