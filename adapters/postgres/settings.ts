@@ -4,7 +4,7 @@ import * as v from "valibot";
 import type { Endpoint } from "../../src/core/ports.ts";
 
 /** As libpq's sslmode; `allow` and `prefer`, which may end up without TLS, do not exist here. */
-export const TLS_MODES = ["disable", "require", "verify-ca", "verify-full"] as const;
+const TLS_MODES = ["disable", "require", "verify-ca", "verify-full"] as const;
 export type TlsMode = (typeof TLS_MODES)[number];
 
 /** NAMEDATALEN - 1: the server would silently shorten a longer name to another one. */

@@ -56,8 +56,8 @@ type Phase =
   | { readonly kind: "closed"; readonly error: Error | null };
 
 /**
- * One connection. Bytes that arrive before onData() wait; pause() may be followed by a few bytes that were already
- * read. Bytes given to write() must not be changed afterwards; after the end they are dropped, and onClose has told.
+ * One connection. Bytes that arrive before onData() or after pause() wait. Bytes given to write() must not be changed
+ * afterwards; after the end they are dropped, and onClose has told.
  */
 class DirectConnection implements Connection {
   readonly address: string;
@@ -69,7 +69,10 @@ class DirectConnection implements Connection {
   #isTls = false;
   #handshake: Handshake | null = null;
   #failure: Error | null = null;
-  #early: Uint8Array[] = [];
+  /** Came before anybody listened, or after pause(). */
+  readonly #waiting: Uint8Array[] = [];
+  /** The socket is closed, but nobody has taken its last bytes. */
+  #endBehindData: { readonly error: Error | null } | null = null;
   #isPaused = false;
   #lastBytesTimer: Timer | null = null;
   #onData: ((bytes: Uint8Array) => void) | null = null;
@@ -93,10 +96,7 @@ class DirectConnection implements Connection {
 
   onData(callback: (bytes: Uint8Array) => void): void {
     this.#onData = callback;
-    const early = this.#early;
-    this.#early = [];
-    for (const bytes of early) callback(bytes);
-    if (!this.#isPaused) this.#socket?.resume();
+    if (!this.#isPaused) this.#deliverWaiting();
   }
 
   onDrain(callback: () => void): void {
@@ -116,7 +116,7 @@ class DirectConnection implements Connection {
 
   resume(): void {
     this.#isPaused = false;
-    if (this.#onData !== null) this.#socket?.resume();
+    if (this.#onData !== null) this.#deliverWaiting();
   }
 
   /** Rejects with TlsError, and closes the connection, when the peer is not who it should be or spoke before its turn. */
@@ -125,7 +125,7 @@ class DirectConnection implements Connection {
     if (this.#phase.kind !== "open" || socket === null) throw new TlsError(`${this.address}: the connection is closed`);
     if (this.#isTls) throw new TlsError(`${this.address}: the connection is encrypted already`);
     this.#outbox?.flush();
-    if (this.#early.length > 0 || this.#outbox?.isEmpty !== true) {
+    if (this.#waiting.length > 0 || this.#outbox?.isEmpty !== true) {
       this.#end(null);
       throw new TlsError(`${this.address}: bytes in plain text were on their way when TLS was to begin`);
     }
@@ -157,6 +157,10 @@ class DirectConnection implements Connection {
       return;
     }
     if (this.#phase.kind !== "open") return;
+    if (this.#endBehindData !== null) {
+      this.#end(this.#endBehindData.error);
+      return;
+    }
     this.#phase = { kind: "closing" };
     this.#outbox?.flush();
     if (this.#outbox?.isEmpty === true) this.#socket?.end();
@@ -181,12 +185,12 @@ class DirectConnection implements Connection {
 
   received(bytes: Uint8Array): void {
     if (this.#phase.kind !== "open") return;
-    if (this.#onData !== null) {
+    if (this.#onData === null || this.#isPaused) {
+      this.#waiting.push(bytes);
+      this.#socket?.pause();
+    } else {
       this.#onData(bytes);
-      return;
     }
-    this.#early.push(bytes);
-    this.#socket?.pause();
   }
 
   drained(): void {
@@ -219,7 +223,19 @@ class DirectConnection implements Connection {
 
   closed(error: Error | null): void {
     if (this.#handshake !== null) this.#failTls("the server ended the connection during the TLS handshake");
-    this.#end(this.#failure ?? error);
+    const cause = this.#failure ?? error;
+    if (this.#waiting.length > 0 && this.#phase.kind === "open") this.#endBehindData = { error: cause };
+    else this.#end(cause);
+  }
+
+  /** The callback may pause again. */
+  #deliverWaiting(): void {
+    for (let bytes = this.#waiting.shift(); bytes !== undefined; bytes = this.#waiting.shift()) {
+      this.#onData?.(bytes);
+      if (this.#isPaused || this.#phase.kind !== "open") return;
+    }
+    if (this.#endBehindData !== null) this.#end(this.#endBehindData.error);
+    this.#socket?.resume();
   }
 
   #failTls(problem: string): void {
