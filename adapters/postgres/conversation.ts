@@ -145,8 +145,8 @@ export class Conversation implements RunOwner, ReplyHandler {
       this.#upstreamIsFull = false;
       this.#drive();
     });
-    if (login.leftover.length > 0) this.#onServerData(login.leftover);
     upstream.onData((bytes) => this.#onServerData(bytes));
+    if (login.leftover.length > 0) this.#onServerData(login.leftover);
     client.onData((bytes) => this.#onClientData(bytes));
   }
 
@@ -589,7 +589,11 @@ export class Conversation implements RunOwner, ReplyHandler {
     }
     if (this.#catalogIsStale) {
       this.#catalogIsStale = false;
-      this.#await(this.#parts.database.refreshCatalog());
+      this.#await(
+        this.#parts.database.refreshCatalog().then(() => {
+          if (!this.#catalogTouched) this.#reading.clearRedefined();
+        }),
+      );
       return null;
     }
     if (!this.#reading.isStale) return this.#reading.current();
@@ -727,6 +731,7 @@ export class Conversation implements RunOwner, ReplyHandler {
       if (
         effect.changesReading ||
         effect.changesCatalog ||
+        effect.redefines !== null ||
         effect.prepares !== null ||
         effect.deallocates !== null ||
         effect.declaresCursor !== null ||
@@ -921,6 +926,7 @@ export class Conversation implements RunOwner, ReplyHandler {
     }
     if (closesCursor === "all") this.#portals.keepOnly(() => false);
     else if (closesCursor !== null) this.#portals.commit(closesCursor.name, null);
+    if (effect.redefines !== null) this.#reading.addRedefined(effect.redefines);
     if (effect.createsTemporary !== null) this.#reading.addTemporary(effect.createsTemporary);
     if (effect.transaction !== null && this.#readingTouched) this.#reading.forget();
   }

@@ -1,16 +1,19 @@
 /** The databases behind the targets: where they are, how the gateway logs in, and what it knows of their catalogs. */
 import { isRefusal, refusal, type Refusal } from "../../src/core/decision.ts";
-import type { Clock, Door, Endpoint, OpenSession, Permit, Upstream } from "../../src/core/ports.ts";
+import type { Clock, Door, OpenSession, Permit, Upstream } from "../../src/core/ports.ts";
 import type { Target } from "../../src/core/target.ts";
 import { Analyser } from "./analysis.ts";
 import { CatalogKeeper, type CatalogConnection } from "./catalog-keeper.ts";
 import type { Catalog } from "./catalog.ts";
 import { HouseConnection } from "./query.ts";
-import type { PostgresTarget } from "./settings.ts";
+import { endpointOf, type PostgresSettings } from "./settings.ts";
 import { cancelRequest, logIn, type LoggedIn } from "./upstream.ts";
 
 /** How often a catalog in use is looked at for changes that came from elsewhere. */
 const CATALOG_POLL_MS = 5_000;
+
+/** From the first byte to the server's first ReadyForQuery. */
+const LOGIN_TIME_MS_MAX = 15_000;
 
 /** Pinned in the startup packet of the gateway's own connections, where no setting of the role can undo it. */
 const HOUSE_PARAMETERS = [
@@ -27,12 +30,12 @@ export class TargetDatabase {
   readonly #keeper: CatalogKeeper;
   readonly #door: Door;
   readonly #target: Target;
-  readonly #settings: PostgresTarget;
+  readonly #settings: PostgresSettings;
 
   constructor(
     door: Door,
     target: Target,
-    settings: PostgresTarget,
+    settings: PostgresSettings,
     name: string,
     clock: Clock,
     statementBytesMax: number,
@@ -85,7 +88,13 @@ export class TargetDatabase {
     if (login.key === null) return;
     const upstream = await this.#door.dial(opened.session, "cancel", endpointOf(this.#settings));
     if (isRefusal(upstream)) return;
-    await cancelRequest(upstream, permit, this.#settings, login.key.processId, login.key.secret);
+    await cancelRequest(
+      upstream,
+      permit,
+      { ...this.#settings, loginTimeMs: LOGIN_TIME_MS_MAX },
+      login.key.processId,
+      login.key.secret,
+    );
   }
 
   async #openCatalog(): Promise<CatalogConnection> {
@@ -121,7 +130,7 @@ export class TargetDatabase {
     const login = await logIn(
       upstream,
       opened.permit,
-      { ...this.#settings, database: this.name },
+      { ...this.#settings, database: this.name, loginTimeMs: LOGIN_TIME_MS_MAX },
       parameters,
       protocolMinor,
     );
@@ -129,7 +138,7 @@ export class TargetDatabase {
     upstream.close();
     return refusal("target_unavailable", `the target "${this.#target.name}" does not let the gateway in`, {
       event: opened.session.id,
-      hint: `The gateway's operator: ${login.message}`,
+      hint: `The gateway's operator: ${login.detail}`,
     });
   }
 }
@@ -171,20 +180,15 @@ export class Databases {
 }
 
 /** The adapter's own part of the configuration: it was validated with `postgresTargetSchema` when it was loaded. */
-export function settingsOf(target: Target): PostgresTarget {
-  return target.settings as PostgresTarget;
+export function settingsOf(target: Target): PostgresSettings {
+  return target.settings as PostgresSettings;
 }
 
 /**
  * `TARGET` or `TARGET.DATABASE`, as a client names it. Null: the target does not list this database.
  * Target names hold no dot.
  */
-export function databaseNameOf(settings: PostgresTarget, asked: string | null): string | null {
+export function databaseNameOf(settings: PostgresSettings, asked: string | null): string | null {
   if (asked === null || asked === settings.database) return settings.database;
   return settings.databases.includes(asked) || settings.databases.includes("*") ? asked : null;
-}
-
-function endpointOf(settings: PostgresTarget): Endpoint {
-  const { host, port } = settings;
-  return host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}` } : { host, port };
 }

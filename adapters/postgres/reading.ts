@@ -20,6 +20,7 @@ export class SessionReading {
   #clientEncodingIsUtf8: boolean;
   #settings: ReadonlyMap<string, string> | null = null;
   #temporaryNames: Set<string> | "unknown" = new Set();
+  #redefinedNames: Set<string> | "all" = new Set();
   #built: Reading | null = null;
   #builtFor: Catalog | null = null;
   /** Whether the answers to READING_SETTINGS still hold. */
@@ -68,6 +69,20 @@ export class SessionReading {
     this.#built = null;
   }
 
+  /** The session's own DDL changed what these names mean; until the catalog is loaded again, it does not speak for them. */
+  addRedefined(names: readonly string[] | "all"): void {
+    if (names === "all" || this.#redefinedNames === "all") this.#redefinedNames = "all";
+    else this.#redefinedNames = new Set([...this.#redefinedNames, ...names]);
+    this.#built = null;
+  }
+
+  /** The catalog was loaded after the transaction that redefined them had ended. */
+  clearRedefined(): void {
+    if (this.#redefinedNames !== "all" && this.#redefinedNames.size === 0) return;
+    this.#redefinedNames = new Set();
+    this.#built = null;
+  }
+
   /** The same object as long as nothing has changed. */
   current(): Reading {
     const catalog = this.#currentCatalog();
@@ -103,7 +118,10 @@ export class SessionReading {
   #build(catalog: Catalog | null): Reading {
     return {
       database: this.#database,
-      catalog,
+      catalog: this.#redefinedNames === "all" ? null : catalog,
+      ...(this.#redefinedNames === "all" || this.#redefinedNames.size === 0
+        ? {}
+        : { redefinedNames: this.#redefinedNames }),
       serverMajor: this.#serverMajor,
       searchPath: this.#searchPath(catalog),
       temporaryNames: this.#temporaryNames,

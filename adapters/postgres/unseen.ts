@@ -35,23 +35,22 @@ export function functionCallAnalysis(oid: number, reading: Reading): Analysis {
   if (catalog === null || name === undefined) return unseenAnalysis(text, database);
   let known = functionCalls.get(catalog);
   if (known === undefined) functionCalls.set(catalog, (known = new Map()));
-  let analysis = known.get(oid);
-  if (analysis === undefined) {
-    const access: Access = {
-      class: "execute",
-      facts: { databases: [database], verbs: ["function call"], functions: [`${name.schema}.${name.name}`] },
-    };
-    analysis = {
-      ...EMPTY,
-      text,
-      textSha256: sha256(text),
-      accesses: [access],
-      understood: true,
-      catalogDigest: catalog.digest,
-      statements: [CALLS],
-    };
-    known.set(oid, analysis);
-  }
+  const before = known.get(oid);
+  if (before !== undefined) return before;
+  const access: Access = {
+    class: "execute",
+    facts: { databases: [database], verbs: ["function call"], functions: [`${name.schema}.${name.name}`] },
+  };
+  const analysis: Analysis = {
+    ...EMPTY,
+    text,
+    textSha256: sha256(text),
+    accesses: [access],
+    understood: true,
+    catalogDigest: catalog.digest,
+    statements: [CALLS],
+  };
+  known.set(oid, analysis);
   return analysis;
 }
 
@@ -63,6 +62,7 @@ const CALLS = {
   copiesOut: false,
   changesReading: true,
   changesCatalog: false,
+  redefines: null,
   prepares: null,
   deallocates: null,
   declaresCursor: null,
