@@ -1,4 +1,4 @@
-/** What a text of SQL does, as read under one state of a session; and the analyser that reads each text once. */
+/** What a text of SQL does, as read under one state of a session: the words between the analyser and a conversation. */
 import type { Accesses } from "../../src/core/operation.ts";
 import type { Catalog } from "./catalog.ts";
 
@@ -13,6 +13,11 @@ export type Reading = {
   readonly searchPath: readonly string[] | null;
   /** The session's temporary relations, functions and types: they come before those of the path. */
   readonly temporaryNames: ReadonlySet<string> | "unknown";
+  /**
+   * Bare names of relations, functions, types and operators that the session's own DDL has changed since the catalog
+   * was loaded (StatementEffect.redefines): the catalog does not speak for them. Left out: none.
+   */
+  readonly redefinedNames?: ReadonlySet<string>;
   readonly standardConformingStrings: boolean;
   readonly clientEncodingIsUtf8: boolean;
   /** What the session has prepared under this name (SQL and protocol share the names). */
@@ -60,6 +65,8 @@ export type StatementEffect = {
   readonly changesReading: boolean;
   /** May change the catalog: load it again. */
   readonly changesCatalog: boolean;
+  /** Bare names that the catalog does not speak for until it is loaded again; `all`: it speaks for none. */
+  readonly redefines: readonly string[] | "all" | null;
   readonly prepares: { readonly name: string; readonly analysis: Analysis } | null;
   /** A name, or all. */
   readonly deallocates: { readonly name: string } | "all" | null;
@@ -69,19 +76,3 @@ export type StatementEffect = {
   readonly createsTemporary: readonly string[] | "unknown" | null;
   readonly transaction: TransactionEffect | null;
 };
-
-export type AnalyserOptions = {
-  readonly statementBytesMax?: number;
-  readonly cacheEntriesMax?: number;
-  readonly cacheBytesMax?: number;
-};
-
-/** Reads texts for one target database and remembers what they do. */
-export class Analyser {
-  constructor(_options: AnalyserOptions = {}) {}
-
-  /** A promise only for texts over 32 KiB, which another process parses. Never throws, never rejects. */
-  analyse(_sql: Uint8Array, _reading: Reading): Analysis | Promise<Analysis> {
-    throw new Error("analysis is not there yet");
-  }
-}

@@ -177,7 +177,8 @@ const waiting: Waiting[] = [];
 
 /** Parses in a child: at once when one is free, else in turn. Never rejects. */
 export function parseInChild(bytes: Uint8Array, major: GrammarMajor): Promise<ChildAnswer> {
-  if (waiting.length >= WAITING_MAX) return Promise.resolve(refused("too many long statements are waiting to be parsed"));
+  if (waiting.length >= WAITING_MAX)
+    return Promise.resolve(refused("too many long statements are waiting to be parsed"));
   return new Promise((resolve) => {
     waiting.push({ request: frame(major, bytes), answer: resolve });
     startWaiting();

@@ -1,0 +1,261 @@
+/** Reads FROM lists: relations, subqueries, functions and joins become the sources of a query level. */
+import type { Fields } from "../parser.ts";
+import type { RelationUse } from "./collector.ts";
+import { checkFields } from "./expression.ts";
+import type { ExpressionReader, Surroundings, WithTables } from "./expression.ts";
+import type { Outputs } from "./query.ts";
+import { derivedSource, referToColumn, relationSource } from "./scope.ts";
+import type { BaseColumn, Level, Source } from "./scope.ts";
+import { bareOf, itemsOf, namesOf, nodesOf, NotUnderstood, textOf, unwrap } from "./tree.ts";
+import type { Node } from "./tree.ts";
+
+/** What FROM needs from the reader of queries. */
+export type FromQueries = {
+  relation(range: Fields, tables: WithTables | null): { use: RelationUse } | { table: Outputs };
+  subquery(query: Node, surroundings: Surroundings): Outputs;
+};
+
+type Alias = { readonly name: string | null; readonly columns: readonly string[] };
+
+/** While one list is read: the surroundings of the list, and the sources before the item at hand. */
+type Progress = {
+  readonly around: Surroundings;
+  readonly before: Source[];
+  readonly uses: Map<string, RelationUse>;
+};
+
+export class FromReader {
+  readonly #expressions: ExpressionReader;
+  readonly #queries: FromQueries;
+
+  constructor(expressions: ExpressionReader, queries: FromQueries) {
+    this.#expressions = expressions;
+    this.#queries = queries;
+  }
+
+  /** Reads a list; `first` are sources that stand before it (the target of an UPDATE). */
+  list(
+    nodes: readonly Node[],
+    around: Surroundings,
+    first: readonly Source[] = [],
+  ): { level: Level; uses: ReadonlyMap<string, RelationUse> } {
+    const progress: Progress = { around, before: [...first], uses: new Map() };
+    for (const node of nodes) progress.before.push(...this.#item(node, progress));
+    return { level: { sources: progress.before, isExact: true, parent: around.level }, uses: progress.uses };
+  }
+
+  /** The sources that an item adds: one, or those of both sides of a join without an alias. */
+  #item(node: Node, progress: Progress): Source[] {
+    let sources: Source[] = [];
+    this.#expressions.nest(() => {
+      sources = this.#read(node, progress);
+    });
+    return sources;
+  }
+
+  #read({ kind, fields }: Node, progress: Progress): Source[] {
+    if (kind === "RangeTableSample") return this.#sample(fields, progress);
+    checkFields(kind, fields);
+    switch (kind) {
+      case "RangeVar":
+        return [this.#relation(fields, progress)];
+      case "RangeSubselect": {
+        const alias = aliasOf(fields["alias"]);
+        const around = fields["lateral"] === true ? lateral(progress) : progress.around;
+        const outputs = this.#queries.subquery(unwrap(fields["subquery"]), around);
+        return [derived(alias, outputs)];
+      }
+      case "RangeFunction":
+        return [this.#function(fields, progress)];
+      case "RangeTableFunc":
+        return [this.#xmlTable(fields, progress)];
+      case "JsonTable":
+        return [this.#jsonTable(fields, progress)];
+      case "JoinExpr":
+        return this.#join(fields, progress);
+      default:
+        throw new NotUnderstood(`a ${kind} in FROM is not known`);
+    }
+  }
+
+  #relation(fields: Fields, progress: Progress): Source {
+    const alias = aliasOf(fields["alias"]);
+    const own = textOf(fields["relname"]);
+    const found = this.#queries.relation(fields, progress.around.tables);
+    if ("table" in found) return derived({ name: alias.name ?? own, columns: alias.columns }, found.table);
+    const { use } = found;
+    progress.uses.set(alias.name ?? own, use);
+    return relationSource(use, alias.name ?? own, alias.name === null ? schemaOf(use) : null, alias.columns);
+  }
+
+  #sample(fields: Fields, progress: Progress): Source[] {
+    checkFields("RangeTableSample", fields);
+    this.#expressions.functionName(namesOf(fields["method"]));
+    const inside = lateral(progress);
+    this.#expressions.field(fields["args"], inside);
+    this.#expressions.field(fields["repeatable"], inside);
+    return this.#item(unwrap(fields["relation"]), progress);
+  }
+
+  #function(fields: Fields, progress: Progress): Source {
+    const alias = aliasOf(fields["alias"]);
+    const inside = lateral(progress);
+    let own: string | null = null;
+    const columns = [...alias.columns];
+    let isOpen = true;
+    for (const item of nodesOf(fields["functions"])) {
+      const [call, definitions] = item.kind === "List" ? itemsAllowingGaps(item) : [item];
+      if (!call) throw new NotUnderstood("a function in FROM is missing");
+      if (call.kind === "FuncCall") own ??= namesOf(call.fields["funcname"]).at(-1) ?? null;
+      this.#expressions.node(call, inside);
+      if (definitions) columns.push(...this.#columnDefinitions(itemsOf(definitions), inside));
+    }
+    const definitions = nodesOf(fields["coldeflist"]);
+    if (definitions.length > 0) {
+      columns.push(...this.#columnDefinitions(definitions, inside));
+      isOpen = false;
+    }
+    if (fields["ordinality"] === true) columns.push("ordinality");
+    return derivedSource(alias.name ?? own, columns, isOpen);
+  }
+
+  #columnDefinitions(definitions: readonly Node[], inside: Surroundings): string[] {
+    return definitions.map(({ kind, fields }) => {
+      if (kind !== "ColumnDef") throw new NotUnderstood(`a column definition is a ${kind}`);
+      this.#expressions.type(bareOf(fields["typeName"]), inside);
+      return textOf(fields["colname"]);
+    });
+  }
+
+  #xmlTable(fields: Fields, progress: Progress): Source {
+    const inside = lateral(progress);
+    this.#expressions.field(fields["docexpr"], inside);
+    this.#expressions.field(fields["rowexpr"], inside);
+    this.#expressions.field(fields["namespaces"], inside);
+    const columns = nodesOf(fields["columns"]);
+    for (const column of columns) this.#expressions.node(column, inside);
+    const names = columns.map((column) => textOf(column.fields["colname"]));
+    const alias = aliasOf(fields["alias"]);
+    return derived(alias, { names, isOpen: false });
+  }
+
+  #jsonTable(fields: Fields, progress: Progress): Source {
+    const inside = lateral(progress);
+    this.#expressions.bare("JsonValueExpr", fields["context_item"], inside);
+    this.#expressions.bare("JsonTablePathSpec", fields["pathspec"], inside);
+    this.#expressions.field(fields["passing"], inside);
+    this.#expressions.field(fields["columns"], inside);
+    this.#expressions.bare("JsonBehavior", fields["on_error"], inside);
+    const names: string[] = [];
+    const gather = (columns: readonly Node[]): void => {
+      for (const column of columns) {
+        const nested = nodesOf(column.fields["columns"]);
+        if (nested.length > 0) gather(nested);
+        else names.push(textOf(column.fields["name"]));
+      }
+    };
+    gather(nodesOf(fields["columns"]));
+    return derived(aliasOf(fields["alias"]), { names, isOpen: false });
+  }
+
+  #join(fields: Fields, progress: Progress): Source[] {
+    const left = this.#item(unwrap(fields["larg"]), progress);
+    // The right side may refer to the left one.
+    const right = this.#item(unwrap(fields["rarg"]), { ...progress, before: [...progress.before, ...left] });
+    const both = [...left, ...right];
+    const using = namesOf(fields["usingClause"]);
+    if (fields["isNatural"] === true) referToCommonColumns(left, right);
+    for (const name of using) {
+      referToJoined(left, name);
+      referToJoined(right, name);
+    }
+    if (using.length > 0 || fields["isNatural"] === true) this.#expressions.operatorName(["="]);
+    const level: Level = { sources: both, isExact: true, parent: progress.around.level };
+    this.#expressions.field(fields["quals"], { level, tables: progress.around.tables });
+    const usingAlias = bareOf(fields["join_using_alias"]);
+    const named = usingAlias ? [derivedSource(aliasOf(usingAlias).name, using, false)] : [];
+    const alias = aliasOf(fields["alias"]);
+    if (alias.name === null) return [...both, ...named.map((source): Source => ({ ...source, onlyQualified: true }))];
+    return [...named.map((source): Source => ({ ...source, onlyQualified: true })), joined(alias, both)];
+  }
+}
+
+/** Everything before an item may be in sight inside it, but need not be (RIGHT and FULL joins hide their left side). */
+function lateral({ around, before }: Progress): Surroundings {
+  return { level: { sources: [...before], isExact: false, parent: around.level }, tables: around.tables };
+}
+
+function aliasOf(value: unknown): Alias {
+  const fields = bareOf(value);
+  if (!fields) return { name: null, columns: [] };
+  checkFields("Alias", fields);
+  return { name: textOf(fields["aliasname"]), columns: namesOf(fields["colnames"]) };
+}
+
+function derived(alias: Alias, outputs: Outputs): Source {
+  const columns = [...alias.columns, ...outputs.names.slice(alias.columns.length)];
+  return derivedSource(alias.name, columns, outputs.isOpen);
+}
+
+function schemaOf(use: RelationUse): string | null {
+  const { name } = use.relation;
+  return name === null ? null : name.slice(0, name.indexOf("."));
+}
+
+/** A function with its column definitions: the second place is empty when there are none. */
+function itemsAllowingGaps(list: Node): (Node | undefined)[] {
+  const items = list.fields["items"];
+  if (!Array.isArray(items)) return [];
+  return items.map((item: unknown) =>
+    typeof item === "object" && item !== null && Object.keys(item).length === 0 ? undefined : unwrap(item),
+  );
+}
+
+/** A join with an alias hides what is inside it. Listed names may stand for any column, so all of them count. */
+function joined(alias: Alias, sources: readonly Source[]): Source {
+  const columns = new Map<string, readonly BaseColumn[]>();
+  const all: BaseColumn[] = [];
+  for (const source of sources) {
+    if (source.onlyQualified) continue;
+    for (const [name, base] of source.columns) {
+      columns.set(name, [...(columns.get(name) ?? []), ...base]);
+      all.push(...base);
+    }
+  }
+  for (const name of alias.columns) columns.set(name, [...(columns.get(name) ?? []), ...all]);
+  return {
+    name: alias.name,
+    schema: null,
+    columns,
+    isOpen: sources.some((source) => source.isOpen),
+    uses: sources.flatMap((source) => source.uses),
+  };
+}
+
+/** A column named by USING, on one side. */
+function referToJoined(side: readonly Source[], name: string): void {
+  let isFound = false;
+  for (const source of side) {
+    const columns = source.onlyQualified ? undefined : source.columns.get(name);
+    if (columns) {
+      referToColumn(columns);
+      isFound = true;
+    }
+  }
+  if (!isFound) for (const source of side) for (const use of source.uses) use.columnsUnknown ||= !source.isOpen;
+}
+
+/** NATURAL joins by every name that both sides have; by any, when a side's names are not known. */
+function referToCommonColumns(left: readonly Source[], right: readonly Source[]): void {
+  referToThoseOf(left, right);
+  referToThoseOf(right, left);
+}
+
+function referToThoseOf(side: readonly Source[], other: readonly Source[]): void {
+  const isOtherOpen = other.some((source) => source.isOpen);
+  for (const source of side) {
+    for (const [name, columns] of source.columns) {
+      if (isOtherOpen || other.some((candidate) => candidate.columns.has(name))) referToColumn(columns);
+    }
+  }
+}

@@ -1,0 +1,162 @@
+/** Which columns a name may mean: the sources of each query level, innermost first. When in doubt, all that it may mean. */
+import type { RelationUse } from "./collector.ts";
+
+/** A column of a stored relation; what a derived table computes has none, as its own query has named them already. */
+export type BaseColumn = { readonly use: RelationUse; readonly column: string };
+
+/** Something in a FROM list that columns can be taken from. */
+export type Source = {
+  /** What it is called: its alias or its own name; null when nothing can name it. */
+  readonly name: string | null;
+  /** The schema by which it may be qualified too: only a relation without an alias has one. */
+  readonly schema: string | null;
+  /** In order. */
+  readonly columns: ReadonlyMap<string, readonly BaseColumn[]>;
+  /** It may have other columns, which lead to no stored relation that is not in `uses`. */
+  readonly isOpen: boolean;
+  /** The stored relations that a whole row of it reads. */
+  readonly uses: readonly RelationUse[];
+  /** Unqualified names do not find it (`excluded`, `old`, `new`, and the relations inside a join with an alias). */
+  readonly onlyQualified?: true;
+};
+
+/** Columns that every table has and no list shows. */
+const SYSTEM_COLUMNS: ReadonlySet<string> = new Set(["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"]);
+
+/** One query level. */
+export type Level = {
+  readonly sources: readonly Source[];
+  /** False when some source may not be visible here, so that a name found may still mean one further out. */
+  readonly isExact: boolean;
+  /** Names of output columns, for ORDER BY and GROUP BY. */
+  readonly outputs?: ReadonlySet<string>;
+  readonly parent: Level | null;
+};
+
+export function referToColumn(columns: readonly BaseColumn[]): void {
+  for (const { use, column } of columns) use.columns.add(column);
+}
+
+/** A whole row of a source: every column of the relations behind it. */
+export function referToRow(source: Source): void {
+  for (const columns of source.columns.values()) referToColumn(columns);
+  for (const use of source.uses) {
+    if (use.relation.columns === null) use.columnsUnknown = true;
+    else for (const column of use.relation.columns) use.columns.add(column);
+  }
+}
+
+/** Every source in sight may hold what was named. */
+function referToUnknown(level: Level | null): void {
+  for (let at = level; at; at = at.parent) {
+    for (const source of at.sources) for (const use of source.uses) use.columnsUnknown = true;
+  }
+}
+
+/** An unqualified name: a column, or the whole row of a source of that name. */
+export function referByName(level: Level, name: string): void {
+  let isFound = false;
+  let mayBeComputed = false;
+  for (let at: Level | null = level; at; at = at.parent) {
+    let isFoundHere = false;
+    for (const source of at.sources) {
+      if (source.onlyQualified) continue;
+      if (referInside(source, name)) isFoundHere = true;
+      else if (source.isOpen) mayBeComputed = true;
+    }
+    if (at.outputs?.has(name)) mayBeComputed = true;
+    isFound ||= isFoundHere;
+    if (isFoundHere && at.isExact) return;
+  }
+  for (let at: Level | null = level; at; at = at.parent) {
+    const named = at.sources.filter((source) => source.name === name);
+    for (const source of named) referToRow(source);
+    isFound ||= named.length > 0;
+    if (named.length > 0 && at.isExact) break;
+  }
+  if (!isFound && !mayBeComputed) referToUnknown(level);
+}
+
+/** `source.name`, or with a schema before it. False when the source has no such column, so that it may be a function. */
+export function referQualified(level: Level, schema: string | null, sourceName: string, name: string): boolean {
+  let isSourceFound = false;
+  let isColumn = true;
+  for (let at: Level | null = level; at; at = at.parent) {
+    const named = sourcesNamed(at, schema, sourceName);
+    for (const source of named) {
+      if (referInside(source, name)) continue;
+      referToRow(source);
+      if (!source.isOpen) isColumn = false;
+    }
+    isSourceFound ||= named.length > 0;
+    if (named.length > 0 && at.isExact) break;
+  }
+  if (!isSourceFound) referToUnknown(level);
+  return isColumn;
+}
+
+/** `source.*`. */
+export function referToAllOf(level: Level, schema: string | null, sourceName: string): readonly Source[] {
+  const found: Source[] = [];
+  for (let at: Level | null = level; at; at = at.parent) {
+    const named = sourcesNamed(at, schema, sourceName);
+    for (const source of named) referToRow(source);
+    found.push(...named);
+    if (named.length > 0 && at.isExact) return found;
+  }
+  if (found.length === 0) referToUnknown(level);
+  return found;
+}
+
+function sourcesNamed(level: Level, schema: string | null, name: string): Source[] {
+  return level.sources.filter((source) => source.name === name && (schema === null || source.schema === schema));
+}
+
+function referInside(source: Source, name: string): boolean {
+  const columns = source.columns.get(name);
+  if (columns) {
+    referToColumn(columns);
+    return true;
+  }
+  if (!SYSTEM_COLUMNS.has(name) || source.uses.length === 0) return false;
+  for (const use of source.uses) use.columns.add(name);
+  return true;
+}
+
+/** A relation in a FROM list, or the target of a modification. Listed names replace those of its first columns. */
+export function relationSource(
+  use: RelationUse,
+  alias: string | null,
+  schema: string | null,
+  listed: readonly string[],
+): Source {
+  const columns = new Map<string, readonly BaseColumn[]>();
+  const own = use.relation.columns ?? [];
+  own.forEach((column, index) => {
+    const shown = listed[index] ?? column;
+    columns.set(shown, [...(columns.get(shown) ?? []), { use, column }]);
+  });
+  // Which columns the listed names stand for is not known: reading one reads any.
+  if (use.relation.columns === null) for (const name of listed) columns.set(name, []);
+  return {
+    name: alias,
+    schema,
+    columns,
+    isOpen: use.relation.columns === null,
+    uses: [use],
+  };
+}
+
+/** A derived table: its columns are computed, so they lead to nothing stored that is not named already. */
+export function derivedSource(name: string | null, columns: readonly string[], isOpen: boolean): Source {
+  return { name, schema: null, columns: new Map(columns.map((column) => [column, []])), isOpen, uses: [] };
+}
+
+/** The names a source shows for `*`, and whether there may be others. */
+export function shownColumns(sources: readonly Source[]): { names: string[]; isOpen: boolean } {
+  const visible = sources.filter((source) => !source.onlyQualified);
+  return {
+    names: visible.flatMap((source) => [...source.columns.keys()]),
+    isOpen: visible.some((source) => source.isOpen),
+  };
+}

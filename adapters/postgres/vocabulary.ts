@@ -1,0 +1,187 @@
+/** The words of PostgreSQL that policy may use under `action.postgres`: verbs with their classes, keys, and `$catalog`. */
+import type { AccessClass } from "../../src/core/operation.ts";
+import type { Vocabulary } from "../../src/core/vocabulary.ts";
+import { CATALOG_RELATIONS } from "./describe/catalog-relations.ts";
+
+/** What belongs to every session: ambient, so some permit on the target is enough. */
+const SESSION_VERBS = {
+  connect: "connect",
+  empty: "connect",
+  begin: "connect",
+  commit: "connect",
+  rollback: "connect",
+  savepoint: "connect",
+  release: "connect",
+  "rollback to": "connect",
+  show: "connect",
+  /** Of a parameter that cannot change what later statements may do; the others are `set protected`. */
+  set: "connect",
+  "set constraints": "connect",
+  deallocate: "connect",
+  discard: "connect",
+  /** Of a cursor. */
+  close: "connect",
+  unlisten: "connect",
+} as const satisfies Record<string, AccessClass>;
+
+const DATA_VERBS = {
+  select: "read",
+  explain: "read",
+  "copy to": "read",
+  /** It receives what other sessions send. */
+  listen: "read",
+  insert: "write",
+  update: "write",
+  delete: "write",
+  merge: "write",
+  truncate: "write",
+  "copy from": "write",
+  "select for update": "write",
+  lock: "write",
+  /** It sends to other sessions. */
+  notify: "write",
+  "refresh materialized view": "write",
+  "prepare transaction": "write",
+  "commit prepared": "write",
+  "rollback prepared": "write",
+  /** Of a function that is not on the safe list, wherever it is called. */
+  execute: "execute",
+  call: "execute",
+} as const satisfies Record<string, AccessClass>;
+
+/** Objects whose definition has the class `define`. */
+export const DEFINED_OBJECTS = [
+  "access method",
+  "aggregate",
+  "cast",
+  "collation",
+  "conversion",
+  "domain",
+  "event trigger",
+  "extension",
+  "foreign data wrapper",
+  "foreign table",
+  "function",
+  "index",
+  "language",
+  "large object",
+  "materialized view",
+  "operator",
+  "operator class",
+  "operator family",
+  "policy",
+  "procedure",
+  "publication",
+  "routine",
+  "rule",
+  "schema",
+  "sequence",
+  "server",
+  "statistics",
+  "table",
+  "text search configuration",
+  "text search dictionary",
+  "text search parser",
+  "text search template",
+  "transform",
+  "trigger",
+  "type",
+  "view",
+] as const;
+export type DefinedObject = (typeof DEFINED_OBJECTS)[number];
+
+/** Objects that decide who may do what, or that reach beyond the database: `administer`. */
+export const ADMINISTERED_OBJECTS = ["database", "role", "subscription", "tablespace", "user mapping"] as const;
+export type AdministeredObject = (typeof ADMINISTERED_OBJECTS)[number];
+
+type DefinitionVerb = `${"create" | "alter" | "drop"} ${DefinedObject | AdministeredObject}`;
+
+const OTHER_DEFINITION_VERBS = {
+  "create table as": "define",
+  comment: "define",
+  "import foreign schema": "define",
+} as const satisfies Record<string, AccessClass>;
+
+const ADMINISTRATION_VERBS = {
+  grant: "administer",
+  revoke: "administer",
+  "alter default privileges": "administer",
+  "security label": "administer",
+  "drop owned": "administer",
+  "reassign owned": "administer",
+  "set role": "administer",
+  "set session authorization": "administer",
+  "set protected": "administer",
+  "alter system": "administer",
+  checkpoint: "administer",
+  load: "administer",
+  vacuum: "administer",
+  analyze: "administer",
+  cluster: "administer",
+  reindex: "administer",
+  /** COPY to or from a program on the server. */
+  "copy program": "administer",
+  /** COPY to or from a file on the server. */
+  "copy file": "administer",
+  /** Always opaque. */
+  do: "administer",
+  /** The protocol's FunctionCall, which names a function by its number. */
+  "function call": "execute",
+} as const satisfies Record<string, AccessClass>;
+
+export type Verb =
+  | keyof typeof SESSION_VERBS
+  | keyof typeof DATA_VERBS
+  | keyof typeof OTHER_DEFINITION_VERBS
+  | keyof typeof ADMINISTRATION_VERBS
+  | DefinitionVerb;
+
+const ACTIONS = ["create", "alter", "drop"] as const;
+
+/** Every verb with the class of its accesses. */
+export const VERB_CLASSES: ReadonlyMap<string, AccessClass> = new Map<string, AccessClass>([
+  ...Object.entries(SESSION_VERBS),
+  ...Object.entries(DATA_VERBS),
+  ...DEFINED_OBJECTS.flatMap((object) =>
+    ACTIONS.map((action): [string, AccessClass] => [`${action} ${object}`, "define"]),
+  ),
+  ...Object.entries(OTHER_DEFINITION_VERBS),
+  ...ADMINISTERED_OBJECTS.flatMap((object) =>
+    ACTIONS.map((action): [string, AccessClass] => [`${action} ${object}`, "administer"]),
+  ),
+  ...Object.entries(ADMINISTRATION_VERBS),
+]);
+
+/** The class of a verb's accesses. */
+export function classOf(verb: Verb): AccessClass {
+  const found = VERB_CLASSES.get(verb);
+  if (!found) throw new Error(`the verb ${verb} has no class`);
+  return found;
+}
+
+export const POSTGRES_VOCABULARY: Vocabulary = {
+  name: "postgres",
+  keys: {
+    databases: { kind: "names", description: "Names of databases." },
+    verbs: {
+      kind: "enum",
+      description: "What a statement does, and not how it is spelled.",
+      values: [...VERB_CLASSES.keys()],
+    },
+    relations: { kind: "names", description: "Tables, views and sequences as `schema.name`." },
+    columns: {
+      kind: "names",
+      description: "Columns as `schema.relation.column`, wherever the statement refers to them.",
+    },
+    functions: {
+      kind: "names",
+      description: "Functions as `schema.name` that are not on the built-in safe list, however they are called.",
+      permitsMustName: true,
+    },
+    unfiltered: {
+      kind: "flag",
+      description: "An UPDATE, DELETE or TRUNCATE whose condition does not depend on the row, or that has none.",
+    },
+  },
+  sets: { catalog: CATALOG_RELATIONS },
+};
