@@ -14,7 +14,7 @@ function words(leaf: Leaf): string {
       const rules =
         decision.rules === undefined || decision.rules.length === 0 ? "" : `  by ${decision.rules.join(", ")}`;
       const outcome = leaf.outcome === undefined ? "" : `  ${outcomeWords(leaf.outcome)}`;
-      const accesses = operation.accesses.map(accessWords).filter((each) => each !== "");
+      const accesses = operation.accesses.map(accessWords).filter((each) => each !== operation.kind);
       const what = accesses.length === 0 ? operation.kind : `${operation.kind} (${[...new Set(accesses)].join("; ")})`;
       return `${decision.kind}  ${subject.kind} ${subject.name} on ${target.name}  ${what}${rules}${outcome}  id ${leaf.id}`;
     }

@@ -40,6 +40,8 @@ export async function revokeToken(
   by: IssuedBy,
   now: TimeMs,
 ): Promise<TokenRecord | null> {
+  const before = store.find(id)?.record;
+  if (before !== undefined && before.revokedAtMs !== null) return before;
   const record = store.revoke(id, now);
   if (record === null) return null;
   try {
