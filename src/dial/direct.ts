@@ -1,5 +1,5 @@
 /** Opens connections to targets straight from here, over TCP and Unix sockets, with TLS when asked for in mid-connection. */
-import type { Socket, SocketHandler } from "bun";
+import type { Socket, SocketHandler, TCPSocketConnectOptions, UnixSocketOptions } from "bun";
 import type { X509Certificate } from "node:crypto";
 import type { Connection, Dialer, Endpoint, TlsOptions, TlsPeer } from "../core/ports.ts";
 import { causeOf, DialError, TlsError } from "./dial-error.ts";
@@ -9,8 +9,21 @@ import { problemOf, tlsSettings } from "./verify.ts";
 /** How long a silent peer is left alone before the kernel asks whether it is still there (ten times, a second apart). */
 const KEEP_ALIVE_MS = 60_000;
 
+type Connect = (
+  options: TCPSocketConnectOptions<DirectConnection> | UnixSocketOptions<DirectConnection>,
+) => Promise<unknown>;
+
+const connectByBun: Connect = async (options) => ("unix" in options ? Bun.connect(options) : Bun.connect(options));
+
 /** The Dialer for targets that can be reached from here. */
 export class DirectDialer implements Dialer {
+  readonly #connect: Connect;
+
+  /** `connect` is another one only where a test must decide when it succeeds. */
+  constructor(connect: Connect = connectByBun) {
+    this.#connect = connect;
+  }
+
   /**
    * Connects; rejects with DialError when nobody answers within `timeoutMs`. The same limit holds later for the
    * handshake of startTls(), and for a peer that does not take the last bytes before close().
@@ -23,11 +36,8 @@ export class DirectDialer implements Dialer {
       connection.close();
       resolve("late");
     }, timeoutMs);
-    const socket = HANDLERS;
-    const opened =
-      "path" in endpoint
-        ? Bun.connect({ unix: endpoint.path, data: connection, socket })
-        : Bun.connect({ hostname: endpoint.host, port: endpoint.port, data: connection, socket });
+    const place = "path" in endpoint ? { unix: endpoint.path } : { hostname: endpoint.host, port: endpoint.port };
+    const opened = this.#connect({ ...place, data: connection, socket: HANDLERS });
     opened.catch(reject);
     try {
       // Not awaited through `opened`: a connection that comes too late closes itself.
@@ -277,6 +287,8 @@ const HANDLERS: SocketHandler<DirectConnection> = {
   close: (socket, error) => socket.data.closed(error ?? null),
 };
 
-function isLoopbackAddress(address: string): boolean {
+/** A connection that was reset at once has no address any more, whatever the type says. */
+function isLoopbackAddress(address: string | undefined): boolean {
+  if (address === undefined) return false;
   return address === "::1" || address.startsWith("127.") || address.startsWith("::ffff:127.");
 }
