@@ -75,6 +75,8 @@ export type ConversationParts = {
   cancelBackend(permit: Permit): Promise<void>;
   /** Tells the client that it is in; the answer withdraws its cancel key. */
   greet(): () => void;
+  /** A fault of the gateway's own, which ends this session; for the operator. */
+  onFault(error: unknown): void;
   /** Called once, when everything is closed. */
   onEnd(): void;
 };
@@ -1018,6 +1020,7 @@ export class Conversation implements RunOwner, ReplyHandler {
         refusal("target_unavailable", `the target broke PostgreSQL's protocol: ${error.message}`, { event }),
       );
     }
+    this.#parts.onFault(error);
     this.end(refusal("internal", "the gateway failed; nothing more was sent", { event }));
   }
 }

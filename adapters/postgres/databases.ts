@@ -2,7 +2,7 @@
 import { isRefusal, refusal, type Refusal } from "../../src/core/decision.ts";
 import type { Clock, Door, OpenSession, Permit, Upstream } from "../../src/core/ports.ts";
 import type { Target } from "../../src/core/target.ts";
-import { Analyser } from "./analysis.ts";
+import { Analyser } from "./analyser.ts";
 import { CatalogKeeper, type CatalogConnection } from "./catalog-keeper.ts";
 import type { Catalog } from "./catalog.ts";
 import { HouseConnection } from "./query.ts";

@@ -72,6 +72,7 @@ export async function serve(door: Door, listen: Listen, clock: Clock): Promise<S
         return () => cancelKeys.withdraw(key);
       },
       cancelBackend: (permit) => database.cancel(opened, permit, login),
+      onFault: (error) => console.error(`session ${opened.session.id} ended by a fault of the gateway:`, error),
       onEnd: () => {
         database.release();
         conversations.delete(conversation);
