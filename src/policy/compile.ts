@@ -225,7 +225,7 @@ class RuleCompiler {
     for (const { block, path: blockPath } of written) {
       if (!isRecord(block)) continue;
       const keys = Object.keys(block);
-      if (keys.length === 0)
+      if (this.#source.isEmptyMap(blockPath))
         this.#error("BAD_VALUE", blockPath, "the block says nothing", "Write any: true for every operation");
       this.#checkAny(block, blockPath, "anything else");
       const named = this.#words.vocabularies.filter((vocabulary) => keys.includes(vocabulary.name));
@@ -285,7 +285,7 @@ class RuleCompiler {
 
   #checkAny(written: Readonly<Record<string, unknown>>, path: Path, others: string): void {
     const keys = Object.keys(written);
-    if (keys.length === 0 && others !== "anything else")
+    if (others !== "anything else" && this.#source.isEmptyMap(path))
       this.#error("BAD_VALUE", path, "this says nothing", `Write any: true, or ${others}`);
     if (written["any"] === true && keys.length > 1)
       this.#error("BAD_VALUE", path, `any: true stands alone, without ${others}`);

@@ -51,6 +51,17 @@ export class Source {
     );
   }
 
+  /** True when an empty map is written at the path: one that was not emptied by leaving out what does not belong. */
+  isEmptyMap(path: Path): boolean {
+    let node: unknown = this.#root;
+    for (const step of path) {
+      if (isSeq(node) && typeof step === "number") node = node.items[step];
+      else if (isMap(node)) node = node.items.find((item) => isScalar(item.key) && item.key.value === step)?.value;
+      else return false;
+    }
+    return isMap(node) && node.items.length === 0;
+  }
+
   #parse(bytes: Uint8Array): Node | null {
     let text: string;
     try {

@@ -1,0 +1,525 @@
+/** Loading: every mistake is told with its place and a way out, all at once, and nothing is silently ignored. */
+import { describe, expect, test } from "bun:test";
+import { symlinkSync, mkdirSync, writeFileSync, chmodSync } from "node:fs";
+import { join } from "node:path";
+import { OTHER, rulesFile, setOf, TARGETS, TINY, withFolder } from "../../test/policy-sets.ts";
+import type { Files } from "../../test/policy-sets.ts";
+import { checkPolicies } from "./check.ts";
+import { loadPolicies } from "./load.ts";
+import { formatProblem } from "./problems.ts";
+
+async function problemsOf(files: Files, prepare: (dir: string) => void = () => {}): Promise<readonly string[]> {
+  return withFolder(files, async (dir) => {
+    prepare(dir);
+    return (await checkPolicies(dir, [TINY, OTHER], TARGETS)).map(formatProblem);
+  });
+}
+
+/** The problems of a set with one permit, whose keys after its id are these lines. */
+async function permitProblems(...lines: readonly string[]): Promise<readonly string[]> {
+  const rule = `  - id: one\n${lines.map((line) => `    ${line}\n`).join("")}`;
+  return problemsOf(setOf({ "permits/a.yaml": rulesFile("Permits", rule) }));
+}
+
+const SUBJECT = "subject: { kinds: [human] }";
+const TARGET = "target: { names: [box] }";
+const ACTION = "action: { tiny: { verbs: [get] } }";
+
+describe("a good set", () => {
+  test("loads without a word", async () => {
+    const files = setOf({
+      "permits/a.yaml": rulesFile("Permits", `  - id: one\n    ${SUBJECT}\n    ${TARGET}\n    ${ACTION}`),
+      "guards/deep/er/b.yaml": rulesFile("Guards", `  - id: two\n    ${ACTION}\n    deny: No.`),
+      "README.md": "ignored",
+      ".hidden/x.yaml": "ignored: too",
+    });
+    expect(await problemsOf(files)).toEqual([]);
+  });
+
+  test("takes what a rule lacks from the defaults, and only that", async () => {
+    const files = setOf({
+      "guards/a.yaml": rulesFile(
+        "Guards",
+        "  - id: one\n  - id: two\n    subject: { groups: [ops] }",
+        "{ subject: { kinds: [agent], groups: [devs] }, action: { any: true }, deny: No. }",
+      ),
+    });
+    await withFolder(files, async (dir) => {
+      const { rules } = await loadPolicies(dir, [TINY, OTHER], TARGETS);
+      // A key replaces the default whole: the kinds of the default are gone with its groups.
+      expect(rules.map(({ id, subject: { kinds, groups } }) => [id, kinds, groups])).toEqual([
+        ["one", new Set(["agent"]), new Set(["7f3c"])],
+        ["two", null, new Set(["ops"])],
+      ]);
+    });
+  });
+
+  test("has a digest of its paths and contents, in whatever order they are found", async () => {
+    const permit = rulesFile("Permits", `  - id: one\n    ${SUBJECT}\n    ${TARGET}\n    ${ACTION}`);
+    const digest = (files: Files) =>
+      withFolder(files, async (dir) => (await loadPolicies(dir, [TINY], TARGETS)).folder.digest);
+    const first = await digest(setOf({ "permits/a.yaml": permit, "permits/b.yaml": "x" }));
+    expect(first).toMatch(/^[0-9a-f]{64}$/);
+    expect(await digest({ "permits/b.yaml": "x", "permits/a.yaml": permit, ...setOf({}) })).toBe(first);
+    expect(await digest(setOf({ "permits/a.yaml": permit, "permits/c.yaml": "x" }))).not.toBe(first);
+    expect(await digest(setOf({ "permits/a.yaml": `${permit} `, "permits/b.yaml": "x" }))).not.toBe(first);
+  });
+});
+
+describe("a mistake is told with its place and a way out:", () => {
+  test.each([
+    [
+      "an unknown key",
+      [SUBJECT, TARGET, "action: { tiny: { verbz: [get] } }"],
+      'permits/a.yaml:7:23 error UNKNOWN_KEY "verbz" is not a key here. Did you mean "verbs"?',
+    ],
+    [
+      "an unknown adapter",
+      [SUBJECT, TARGET, "action: { tinny: { verbs: [get] } }"],
+      'permits/a.yaml:7:15 error UNKNOWN_KEY "tinny" is not a key here. Did you mean "tiny"?',
+    ],
+    [
+      "an unknown value",
+      [SUBJECT, TARGET, "action: { tiny: { verbs: [get, gett] } }"],
+      'permits/a.yaml:7:36 error BAD_VALUE "gett" is not one of verbs. Did you mean "get"?',
+    ],
+    [
+      "an unknown class",
+      [SUBJECT, TARGET, "action: { classes: [reed] }"],
+      'permits/a.yaml:7:25 error BAD_VALUE "reed" is not a value here. Did you mean "read"?',
+    ],
+    [
+      "an unknown kind of subject",
+      ["subject: { kinds: [robot] }", TARGET, ACTION],
+      'permits/a.yaml:5:24 error BAD_VALUE "robot" is not a value here. There is human, agent, service',
+    ],
+    [
+      "an unknown set",
+      [SUBJECT, TARGET, "action: { tiny: { things: [$builtn] } }"],
+      'permits/a.yaml:7:32 error UNKNOWN_SET there is no set "$builtn". Did you mean "$builtin"?',
+    ],
+    [
+      "an adapter's set where there is no adapter",
+      ["subject: { names: [$builtin] }", TARGET, ACTION],
+      'permits/a.yaml:5:24 error UNKNOWN_SET there is no set "$builtin". There is $mine, $nested',
+    ],
+    [
+      "an unknown target",
+      [SUBJECT, "target: { names: [bax] }", ACTION],
+      'permits/a.yaml:6:23 error UNKNOWN_TARGET there is no target "bax". Did you mean "box"?',
+    ],
+    [
+      "an unknown label",
+      [SUBJECT, "target: { labels: { evn: [prod] } }", ACTION],
+      'permits/a.yaml:6:25 error UNKNOWN_LABEL there is no label "evn". Did you mean "env"?',
+    ],
+    [
+      "an unknown group",
+      ["subject: { groups: [opps] }", TARGET, ACTION],
+      'permits/a.yaml:5:25 error UNKNOWN_GROUP there is no group "opps". Did you mean "ops"?',
+    ],
+    [
+      "a group by the provider's id",
+      ["subject: { groups: [7f3c] }", TARGET, ACTION],
+      'permits/a.yaml:5:25 error UNKNOWN_GROUP there is no group "7f3c". There is ops, devs',
+    ],
+    ["a missing subject", [TARGET, ACTION], 'permits/a.yaml:4:5 error MISSING_KEY "one" has no subject'],
+    ["a missing target", [SUBJECT, ACTION], 'permits/a.yaml:4:5 error MISSING_KEY "one" has no target'],
+    ["a missing action", [SUBJECT, TARGET], 'permits/a.yaml:4:5 error MISSING_KEY "one" has no action'],
+    [
+      "any beside something else",
+      ["subject: { any: true, kinds: [agent] }", TARGET, ACTION],
+      "permits/a.yaml:5:14 error BAD_VALUE any: true stands alone, without names, groups, kinds or owners",
+    ],
+    [
+      "an empty subject",
+      ["subject: {}", TARGET, ACTION],
+      "permits/a.yaml:5:14 error BAD_VALUE this says nothing. Write any: true, or names, groups, kinds or owners",
+    ],
+    [
+      "an empty block",
+      [SUBJECT, TARGET, "action: {}"],
+      "permits/a.yaml:7:13 error BAD_VALUE the block says nothing. Write any: true for every operation",
+    ],
+    [
+      "an empty list",
+      [SUBJECT, TARGET, "action: { tiny: { verbs: [] } }"],
+      "permits/a.yaml:7:30 error BAD_VALUE the list is empty",
+    ],
+    [
+      "a name that is no text",
+      [SUBJECT, TARGET, "action: { tiny: { things: [1] } }"],
+      "permits/a.yaml:7:32 error WRONG_TYPE expected text, not 1. Quote it",
+    ],
+    [
+      "a list that is none",
+      [SUBJECT, TARGET, "action: { tiny: { things: my.a } }"],
+      'permits/a.yaml:7:31 error WRONG_TYPE expected a list, not "my.a". Write [my.a]',
+    ],
+    [
+      "an action that is a word",
+      [SUBJECT, TARGET, "action: any"],
+      'permits/a.yaml:7:13 error WRONG_TYPE expected a map or a list of maps, not "any". Write { any: true }',
+    ],
+    [
+      "a flag that YAML reads as text",
+      [SUBJECT, TARGET, ACTION, "allowOpaque: yes"],
+      'permits/a.yaml:8:18 error WRONG_TYPE expected true or false, not "yes"',
+    ],
+    [
+      "a date for an instant",
+      [SUBJECT, TARGET, ACTION, "validUntil: 2027-06-30"],
+      'permits/a.yaml:8:17 error BAD_VALUE "2027-06-30" is not an instant. Write it like "2027-06-30T00:00:00Z"',
+    ],
+    [
+      "a rule that is never valid",
+      [SUBJECT, TARGET, ACTION, 'validFrom: "2027-06-30T00:00:00Z"', 'validUntil: "2027-06-30T00:00:00Z"'],
+      "permits/a.yaml:9:17 error BAD_VALUE validUntil is not after validFrom, so the rule is never valid",
+    ],
+    [
+      "a contact that would break a line",
+      [SUBJECT, TARGET, ACTION, 'contact: "a\\nb"'],
+      "permits/a.yaml:8:14 error BAD_VALUE the text must be one line without control characters",
+    ],
+    [
+      "a permit that denies",
+      [SUBJECT, TARGET, ACTION, "deny: No."],
+      'permits/a.yaml:8:5 error UNKNOWN_KEY "deny" is not a key here. There is id, description, contact, subject, target, action, validFrom, validUntil, allowOpaque',
+    ],
+    [
+      "a key that this version cannot match",
+      [SUBJECT, TARGET, "action: { tiny: { words: [[a, b]] } }"],
+      'permits/a.yaml:7:23 error NOT_IN_THIS_VERSION "words" is not in this version. Remove it: a rule that is only half kept is refused',
+    ],
+  ])("%s", async (_, lines, expected) => {
+    expect(await permitProblems(...lines)).toEqual([expected]);
+  });
+
+  test.each(["condition", "window", "activation", "obligations"])(
+    "a permit's %s is not in this version",
+    async (key) => {
+      expect(await permitProblems(SUBJECT, TARGET, ACTION, `${key}: {}`)).toEqual([
+        `permits/a.yaml:8:5 error NOT_IN_THIS_VERSION "${key}" is not in this version. Remove it: a rule that is only half kept is refused`,
+      ]);
+    },
+  );
+
+  test.each(["condition", "window", "except", "mode", "require", "oblige"])(
+    "a guard's %s is not in this version, in a rule and in the defaults",
+    async (key) => {
+      const rule = `  - id: one\n    ${ACTION}\n    deny: No.\n    ${key}: enforce`;
+      const files = setOf({ "guards/a.yaml": rulesFile("Guards", rule, `{ ${key}: x }`) });
+      const message = `error NOT_IN_THIS_VERSION "${key}" is not in this version. Remove it: a rule that is only half kept is refused`;
+      expect(await problemsOf(files)).toEqual([`guards/a.yaml:3:13 ${message}`, `guards/a.yaml:8:5 ${message}`]);
+    },
+  );
+
+  test("a guard that does not say deny", async () => {
+    const files = setOf({ "guards/a.yaml": rulesFile("Guards", `  - id: one\n    ${ACTION}`) });
+    expect(await problemsOf(files)).toEqual([
+      'guards/a.yaml:4:5 error MISSING_KEY "one" has no deny. A guard says deny: and a sentence for people',
+    ]);
+  });
+
+  test("a name that a rule cannot have, and one that another rule has", async () => {
+    const rule = (id: string) => `  - id: ${id}\n    ${ACTION}\n    deny: No.\n`;
+    const files = setOf({
+      "guards/a.yaml": rulesFile("Guards", rule("same") + rule("Upper Case")),
+      "guards/b.yaml": rulesFile("Guards", rule("same")),
+    });
+    expect(await problemsOf(files)).toEqual([
+      'guards/a.yaml:7:9 error BAD_VALUE "Upper Case" cannot name a rule. Use lower-case letters, digits and hyphens, at most 64',
+      'guards/b.yaml:4:1 error DUPLICATE_ID the id "same" is taken by guards/a.yaml:4',
+    ]);
+  });
+
+  test("everything that is wrong anywhere is told at once", async () => {
+    const files = setOf({
+      "permits/a.yaml": rulesFile(
+        "Permits",
+        `  - id: one\n    subject: { kindz: [human], grups: [ops] }\n    target: { names: [bax] }\n    ${ACTION}\n` +
+          `  - id: two\n    ${SUBJECT}\n    target: box\n    ${ACTION}\n` +
+          `  - id: three\n    ${SUBJECT}\n    ${TARGET}\n    action: { tiny: { verbs: [gut] } }\n`,
+      ),
+      "guards/b.yaml": "a: [",
+      "vocabulary.yml": "",
+    });
+    expect((await problemsOf(files)).map((line) => line.split(" ").slice(0, 3).join(" "))).toEqual([
+      "guards/b.yaml:1:5 error SYNTAX",
+      "permits/a.yaml:5:16 error UNKNOWN_KEY",
+      "permits/a.yaml:5:32 error UNKNOWN_KEY",
+      "permits/a.yaml:6:23 error UNKNOWN_TARGET",
+      "permits/a.yaml:10:13 error WRONG_TYPE",
+      "permits/a.yaml:15:31 error BAD_VALUE",
+      "vocabulary.yml error WRONG_FOLDER",
+    ]);
+  });
+});
+
+describe("the other files of a set:", () => {
+  test("policy.yaml must be there, with a time zone that exists", async () => {
+    expect(await problemsOf({ "permits/a.yaml": "x: 1" })).toEqual([
+      ". error MISSING_KEY there is no policy.yaml in the policy folder. Add one with apiVersion: weir.dev/v1, kind: PolicySet and a name",
+      'permits/a.yaml:1:1 error MISSING_KEY the key "kind" is missing. Here it is kind: Permits',
+    ]);
+    const files = { "policy.yaml": "apiVersion: weir.dev/v1\nkind: PolicySet\nname: x\ntimeZone: Mars/Olympus\n" };
+    expect(await problemsOf(files)).toEqual([
+      'policy.yaml:4:11 error BAD_VALUE there is no time zone "Mars/Olympus". Write an IANA name such as Europe/Berlin',
+    ]);
+    const later = { "policy.yaml": "apiVersion: weir.dev/v1\nkind: PolicySet\nname: x\napproval: { count: 2 }\n" };
+    expect((await problemsOf(later))[0]).toStartWith("policy.yaml:4:1 error NOT_IN_THIS_VERSION");
+  });
+
+  test("another version of the language is refused", async () => {
+    expect(await problemsOf({ "policy.yaml": "apiVersion: weir.dev/v2\nkind: PolicySet\nname: x\n" })).toEqual([
+      'policy.yaml:1:13 error BAD_VALUE this must be "weir.dev/v1"',
+    ]);
+  });
+
+  test("a kind in the wrong place is refused", async () => {
+    const permit = rulesFile("Permits", `  - id: one\n    ${SUBJECT}\n    ${TARGET}\n    ${ACTION}`);
+    const files = setOf({
+      "guards/a.yaml": permit,
+      "other/b.yaml": permit,
+      "permits/c.yaml": "kind: Permit",
+      "catalog/d.yaml": "",
+    });
+    expect(await problemsOf(files)).toEqual([
+      "catalog/d.yaml error NOT_IN_THIS_VERSION the folder catalog is not in this version",
+      "guards/a.yaml:2:7 error WRONG_FOLDER a file of kind Permits does not belong here. Its place is permits/",
+      "other/b.yaml error WRONG_FOLDER no policy file belongs here. Policy files are policy.yaml, vocabulary.yaml, permits/, guards/, tests/",
+      'permits/c.yaml:1:7 error BAD_VALUE there is no such kind of file. Did you mean "Permits"?',
+    ]);
+  });
+
+  test("sets are checked where they are declared", async () => {
+    const vocabulary = `apiVersion: weir.dev/v1
+kind: Vocabulary
+sets:
+  builtin: [a]
+  round: [$about]
+  about: [$round]
+  Bad Name: [a]
+  lost: [$nowhere]
+patterns: {}
+`;
+    expect(await problemsOf(setOf({ "vocabulary.yaml": vocabulary }))).toEqual(
+      [
+        'vocabulary.yaml:9:1 error NOT_IN_THIS_VERSION "patterns" is not in this version. Remove it: a rule that is only half kept is refused',
+        'vocabulary.yaml:4:3 error BAD_VALUE the set "$builtin" is built in. Choose another name',
+        'vocabulary.yaml:5:11 error BAD_VALUE the set "$about" contains itself',
+        'vocabulary.yaml:6:11 error BAD_VALUE the set "$round" contains itself',
+        'vocabulary.yaml:7:3 error BAD_VALUE "Bad Name" cannot name a set. Use lower-case letters, digits and hyphens, at most 64',
+        'vocabulary.yaml:8:10 error UNKNOWN_SET there is no set "$nowhere". There is $Bad Name, $about, $builtin, $lost, $round',
+      ].toSorted((a, b) => Number(a.split(":")[1]) - Number(b.split(":")[1])),
+    );
+  });
+
+  test("labels of targets are held to what the vocabulary allows", async () => {
+    const vocabulary = `apiVersion: weir.dev/v1
+kind: Vocabulary
+labels:
+  env: { values: [prod, live] }
+  site: { values: [north], required: true }
+`;
+    expect(await problemsOf(setOf({ "vocabulary.yaml": vocabulary }))).toEqual([
+      'vocabulary.yaml:4:3 error TARGET_LABELS the target "bag" has env: "test", which is not an allowed value. There is prod, live',
+      'vocabulary.yaml:5:3 error TARGET_LABELS the target "bag" lacks the label "site", which is required',
+      'vocabulary.yaml:5:3 error TARGET_LABELS the target "box" lacks the label "site", which is required',
+      'vocabulary.yaml:5:3 error TARGET_LABELS the target "far" lacks the label "site", which is required',
+    ]);
+  });
+
+  test("tests are read, and it is said that they are not run", async () => {
+    const file = (cases: string) =>
+      `apiVersion: weir.dev/v1\nkind: Tests\npeople: { bot: { kind: agent } }\ncases: ${cases}\n`;
+    expect(await problemsOf(setOf({ "tests/a.yaml": file("[{ as: bot, target: box, expect: deny }]") }))).toEqual([
+      "tests/a.yaml:4:1 warning TESTS_NOT_RUN the case is not run by this version",
+    ]);
+    expect(await problemsOf(setOf({ "tests/a.yaml": file("[]").replace("agent", "robot") }))).toEqual([
+      'tests/a.yaml:3:24 error BAD_VALUE "robot" is not a value here. There is human, agent, service',
+    ]);
+  });
+});
+
+describe("warnings:", () => {
+  test.each([
+    [
+      ["subject: { any: true }", TARGET, ACTION],
+      "permits/a.yaml:5:5 warning PERMIT_FOR_ANY_SUBJECT one permits something to anybody, agents included",
+    ],
+    [
+      ["subject: { kinds: [agent] }", TARGET, ACTION],
+      "permits/a.yaml:4:5 warning AGENT_PERMIT_WITHOUT_END one permits something to agents for ever. Add validUntil",
+    ],
+    [
+      [SUBJECT, 'target: { names: ["x*"] }', ACTION],
+      "permits/a.yaml:6:5 warning MATCHES_NOTHING one matches none of the configured targets",
+    ],
+    [
+      [SUBJECT, "target: { names: [box], labels: { env: [test] } }", ACTION],
+      "permits/a.yaml:6:5 warning MATCHES_NOTHING one matches none of the configured targets",
+    ],
+  ])("%p", async (lines, expected) => {
+    expect(await permitProblems(...lines)).toEqual([expected]);
+  });
+
+  test("a set with warnings alone has its rules", async () => {
+    const rule = `  - id: one\n    subject: { any: true }\n    ${TARGET}\n    ${ACTION}`;
+    await withFolder(setOf({ "permits/a.yaml": rulesFile("Permits", rule) }), async (dir) => {
+      expect((await loadPolicies(dir, [TINY], TARGETS)).rules.map(({ id }) => id)).toEqual(["one"]);
+    });
+  });
+
+  test("without targets nothing is said about their names", async () => {
+    const rule = `  - id: one\n    ${SUBJECT}\n    target: { names: [elsewhere], labels: { env: [prod] } }\n    ${ACTION}`;
+    await withFolder(setOf({ "permits/a.yaml": rulesFile("Permits", rule) }), async (dir) => {
+      expect(await checkPolicies(dir, [TINY], null)).toEqual([]);
+    });
+  });
+});
+
+describe("the folder:", () => {
+  test("one that is not there, and one that is a file", async () => {
+    await withFolder({ policies: "a file" }, async (dir) => {
+      for (const name of ["nowhere", "policies"]) {
+        const [problem, ...more] = await checkPolicies(join(dir, name), [TINY], TARGETS);
+        expect(problem).toMatchObject({ severity: "error", code: "UNREADABLE", file: "." });
+        expect(more).toEqual([]);
+      }
+    });
+  });
+
+  test("a link within it is followed, one that leads out is an error", async () => {
+    const permit = rulesFile("Permits", `  - id: one\n    ${SUBJECT}\n    ${TARGET}\n    ${ACTION}`);
+    await withFolder({ "outside.yaml": permit }, async (outside) => {
+      const problems = await problemsOf(setOf({ "..data/permits.yaml": permit }), (dir) => {
+        mkdirSync(join(dir, "permits"));
+        symlinkSync("../..data/permits.yaml", join(dir, "permits/inside.yaml"));
+        symlinkSync(join(outside, "outside.yaml"), join(dir, "permits/outside.yaml"));
+        symlinkSync("gone.yaml", join(dir, "permits/dangling.yaml"));
+        symlinkSync(".", join(dir, "permits/round"));
+        symlinkSync("..", join(dir, "permits/up"));
+      });
+      expect(problems).toContain(
+        "permits/outside.yaml error UNREADABLE this is a symbolic link that leads out of the policy folder",
+      );
+      expect(problems).toContain("permits/dangling.yaml error UNREADABLE this cannot be read: ENOENT");
+      expect(problems.filter((line) => line.startsWith("permits/inside.yaml"))).toEqual([]);
+      expect(problems).toContain(
+        "permits/up error UNREADABLE this is a symbolic link that leads out of the policy folder",
+      );
+      expect(problems.some((line) => line.startsWith("permits/round/") && line.includes("TOO_LARGE"))).toBe(true);
+    });
+  });
+
+  test("files that would be overlooked are errors", async () => {
+    const problems = await problemsOf(
+      setOf({ "guards/a.yml": "", "guards/b.YAML": "", "guards/c.json": "", "guards/d.md": "" }),
+    );
+    expect(problems.map((line) => line.split(" ").slice(0, 3).join(" "))).toEqual([
+      "guards/a.yml error WRONG_FOLDER",
+      "guards/b.YAML error WRONG_FOLDER",
+      "guards/c.json error WRONG_FOLDER",
+    ]);
+  });
+
+  test("a name that could forge a line of output is escaped", async () => {
+    const [line, ...more] = await problemsOf(setOf({ "permits/a\nb: error.yaml": "x" }));
+    expect(line).toBe(
+      "permits/a\ufffdb: error.yaml error UNREADABLE the name of the file holds a character that cannot be shown",
+    );
+    expect(more).toEqual([]);
+  });
+
+  test("what is not a plain file is never opened", async () => {
+    const problems = await problemsOf(setOf({}), (dir) => {
+      mkdirSync(join(dir, "permits"));
+      const made = Bun.spawnSync(["mkfifo", join(dir, "permits/pipe.yaml")]);
+      expect(made.exitCode).toBe(0);
+    });
+    expect(problems).toEqual(["permits/pipe.yaml error UNREADABLE this is not a plain file"]);
+  });
+
+  test("has limits", async () => {
+    const many = Object.fromEntries(Array.from({ length: 1001 }, (_, index) => [`permits/${index}.yaml`, "x"]));
+    expect(await problemsOf(setOf(many))).toContain(". error TOO_LARGE the set has more than 1000 files");
+    expect(await problemsOf(setOf({ "permits/a.yaml": `# ${"x".repeat(262_144)}` }))).toEqual([
+      "permits/a.yaml error TOO_LARGE the file is larger than 262144 bytes. Split it",
+    ]);
+    const deep = `permits/${"a/".repeat(9)}b.yaml`;
+    expect(await problemsOf(setOf({ [deep]: "x" }))).toEqual([
+      "permits/a/a/a/a/a/a/a/a error TOO_LARGE folders are nested deeper than 8 levels",
+    ]);
+  });
+});
+
+describe("hostile YAML neither hangs nor crashes:", () => {
+  const head = "apiVersion: weir.dev/v1\nkind: Permits\n";
+  const bomb = Array.from(
+    { length: 30 },
+    (_, index) => `b${index + 1}: &b${index + 1} [*b${index}, *b${index}]\n`,
+  ).join("");
+  const hostile: Readonly<Record<string, string | Uint8Array>> = {
+    "deep flow": `${head}rules: ${"[".repeat(100_000)}`,
+    "deep closed flow": `${head}rules: ${"[".repeat(50_000)}${"]".repeat(50_000)}`,
+    "deep maps": `${head}rules: ${"{a: ".repeat(30_000)}`,
+    "deep blocks": `${head}rules:\n${"- ".repeat(50_000)}x`,
+    "deep but well formed": `${head}rules: ${"[".repeat(30)}${"]".repeat(30)}`,
+    "billion laughs": `${head}b0: &b0 [x, x]\n${bomb}`,
+    "a merge key": `${head}rules: []\n<<: { kind: Guards }`,
+    "a huge key": `${head}${"k".repeat(200_000)}: 1`,
+    "many keys": head + Array.from({ length: 15_000 }, (_, index) => `k${index}: 1\n`).join(""),
+    "many anchors": `${head}rules: ${"&a ".repeat(60_000)}`,
+    "many errors": `${head}${"]}".repeat(60_000)}`,
+    "a NUL": `${head}rules: [\u0000]`,
+    "an escape sequence": `${head}rules: ["\u001b[2J"]`,
+    "a C1 control": `${head}rules: ["\u009b"]`,
+    "not UTF-8": new Uint8Array([0x6b, 0x3a, 0x20, 0xff, 0xfe]),
+    "a surrogate": new Uint8Array([0x6b, 0x3a, 0x20, 0xed, 0xa0, 0x80]),
+    "UTF-16": new Uint8Array([0xff, 0xfe, 0x6b, 0x00, 0x3a, 0x00]),
+    "two documents": `${head}rules: []\n---\n${head}rules: []\n`,
+    "another YAML version": `%YAML 1.1\n---\n${head}rules: []\n`,
+    "a binary tag": `${head}rules: !!binary aGk=`,
+    "a set tag": `${head}rules: !!set { a }`,
+    "a number that is none": `${head}rules: .nan`,
+    "a key that is a list": `${head}? [a, b]\n: 1`,
+    "a key that is a number": `${head}1: x`,
+    "a key that is empty": `${head}: x`,
+    __proto__: `${head}__proto__: { rules: [] }`,
+    constructor: `${head}rules: []\nconstructor: {}`,
+    toString: `${head}rules: [{ id: x, toString: 1 }]`,
+    nothing: "",
+    "a comment": "# nothing",
+    "a list": "[]",
+    "a word": "rules",
+  };
+  test.each(Object.keys(hostile))("%s", async (name) => {
+    const problems = await problemsOf(setOf({ "permits/a.yaml": hostile[name] ?? "" }));
+    expect(problems.length).toBeGreaterThan(0);
+    expect(problems.length).toBeLessThanOrEqual(1000);
+    for (const line of problems) expect(line).toMatch(/^permits\/a\.yaml:\d+:\d+ error [A-Z_]+ [^\n\u001b]+$/);
+  });
+
+  test("sets that hold each other many times over stay small", async () => {
+    const sets = Array.from(
+      { length: 7 },
+      (_, index) => `  s${index + 1}: [${`$s${index}, `.repeat(500)}x${index}]\n`,
+    ).join("");
+    const vocabulary = `apiVersion: weir.dev/v1\nkind: Vocabulary\nsets:\n  s0: [a, b]\n${sets}`;
+    const rule = `  - id: one\n    ${SUBJECT}\n    ${TARGET}\n    action: { tiny: { things: [$s7] } }`;
+    expect(
+      await problemsOf(setOf({ "vocabulary.yaml": vocabulary, "permits/a.yaml": rulesFile("Permits", rule) })),
+    ).toEqual([]);
+  });
+});
+
+test("a file that may not be read is an error", async () => {
+  if (process.getuid?.() === 0) return;
+  const problems = await problemsOf(setOf({}), (dir) => {
+    mkdirSync(join(dir, "guards"));
+    writeFileSync(join(dir, "guards/a.yaml"), "x");
+    chmodSync(join(dir, "guards/a.yaml"), 0);
+  });
+  expect(problems).toEqual(["guards/a.yaml error UNREADABLE the file cannot be read: EACCES"]);
+});
