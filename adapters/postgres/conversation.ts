@@ -47,10 +47,11 @@ const HOUSE_STATEMENT = "weir_settings";
 const REFUSED_STATEMENT = "weir_refused";
 
 type Statement = {
-  readonly analysis: Analysis;
-  /** The bytes it was parsed from; null when they are not known to be the whole of it. */
-  readonly sql: Uint8Array | null;
-  readonly readUnder: Reading;
+  analysis: Analysis;
+  /** The bytes it was parsed from. */
+  readonly sql: Uint8Array;
+  /** How it was read last; its strings are always those of the first time. */
+  readUnder: Reading;
 };
 
 type Portal = {
@@ -361,6 +362,10 @@ export class Conversation implements RunOwner, ReplyHandler {
     const permit = run?.permit ?? null;
     if (run === null || permit === null) throw new FramingError("COPY data without a COPY");
     if (frame.type === FRONTEND.flush) return true;
+    if (frame.type === FRONTEND.copyData) {
+      this.#write(permit, frame.raw);
+      return true;
+    }
     if (frame.type !== FRONTEND.copyDone && frame.type !== FRONTEND.copyFail) {
       throw new FramingError("a message came that has no place in COPY data");
     }
@@ -610,7 +615,6 @@ export class Conversation implements RunOwner, ReplyHandler {
 
   /** A prepared statement as it would be read now; null: not now. */
   #readAgain(statement: Statement): Analysis | null {
-    if (statement.sql === null) return statement.analysis;
     if (
       this.#barriers === 0 &&
       !this.#catalogIsStale &&
@@ -621,7 +625,13 @@ export class Conversation implements RunOwner, ReplyHandler {
     }
     const now = this.#readingNow();
     if (now === null) return null;
-    return this.#analyseUnder(statement.sql, this.#reading.isStale ? now : this.#reading.again(statement.readUnder));
+    if (this.#reading.isStale) return this.#analyseUnder(statement.sql, now);
+    const again = this.#reading.again(statement.readUnder);
+    const analysis = this.#analyseUnder(statement.sql, again);
+    if (analysis === null) return null;
+    statement.analysis = analysis;
+    statement.readUnder = again;
+    return analysis;
   }
 
   /** For `EXECUTE name` in SQL. */
