@@ -200,6 +200,29 @@ describe("backpressure", () => {
     expect(events).toEqual(["early", "close"]);
   });
 
+  test("a reset reaches a paused connection at once, yet nobody hears of it before the bytes that came first", async () => {
+    const { promise: left, resolve: onLeft } = Promise.withResolvers<null>();
+    const endpoint = await serve((socket) => {
+      socket.write("last words", () => socket.resetAndDestroy());
+      socket.on("close", () => onLeft(null));
+    });
+    const connection = await dial(endpoint);
+    connection.pause();
+    const events: string[] = [];
+    const end = Promise.withResolvers<null>();
+    connection.onData((bytes) => events.push(Buffer.from(bytes).toString()));
+    connection.onClose((error) => {
+      events.push(error === null ? "closed" : "reset");
+      end.resolve(null);
+    });
+    await left;
+    await collect(await dial(await serve((socket) => socket.end("x"))));
+    expect(events).toEqual([]);
+    connection.resume();
+    await end.promise;
+    expect(events).toEqual(["last words", "reset"]);
+  });
+
   test("a listener that pauses in the middle of what waited gets the rest later", async () => {
     const endpoint = await serve((socket) => socket.write("a"));
     const connection = await dial(endpoint);
