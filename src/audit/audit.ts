@@ -50,6 +50,8 @@ export type AuditOptions = {
   readonly clock: Clock;
   /** The log's file grows to this and not beyond: then the log fails. Absent: only the disk bounds it. */
   readonly sizeBytesMax?: number;
+  /** Starts the Worker that writes; absent: the one of this folder. */
+  readonly startWriter?: (settings: WriterSettings) => Worker;
 };
 
 /** One writer with its ring and what it has been sent. */
@@ -288,8 +290,7 @@ export class AuditLog implements Audit {
       sizeBytesMax: this.#options.sizeBytesMax ?? null,
       after,
     };
-    // The form that src/release/workers.ts finds: in a compiled binary the writer lies beside the rest.
-    const worker = new Worker(new URL("./writer.ts", import.meta.url), { workerData: settings });
+    const worker = (this.#options.startWriter ?? startWriter)(settings);
     const producer = new RingProducer(ring);
     const writer = new RecordWriter(producer);
     return { worker, ring, producer, writer, templates: new Templates(writer) };
@@ -429,6 +430,11 @@ export class AuditLog implements Audit {
     }
     this.#armLogins();
   }
+}
+
+function startWriter(settings: WriterSettings): Worker {
+  // The form that src/release/workers.ts finds: in a compiled binary the writer lies beside the rest.
+  return new Worker(new URL("./writer.ts", import.meta.url), { workerData: settings });
 }
 
 function reasonOf(error: unknown): string {

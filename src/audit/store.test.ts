@@ -1,0 +1,134 @@
+/** The log's file: it only ever grows, and what was edited, swapped, deleted or cut is found when it is opened. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Database from "libsql";
+import { LeafWriter } from "./leaf.ts";
+import { leafHash } from "./merkle.ts";
+import { LogDamaged, LogStore } from "./store.ts";
+
+let folder: string;
+let path: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "weir-store-"));
+  path = join(folder, "audit.db");
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function open(): LogStore {
+  return new LogStore(path, { sizeBytesMax: null, thorough: true });
+}
+
+/** A log with as many leaves, committed in groups of various sizes. */
+function fill(count: number): void {
+  const store = open();
+  const leaves = new LeafWriter("boot", 4 * 1024 * 1024);
+  let index = 0;
+  for (let group = 1; index < count; group = Math.min(group * 2, count - index)) {
+    leaves.reset();
+    const batch = Array.from({ length: group }, (_, i) => leaves.own(index + i, "test", { n: index + i }, 1));
+    store.append(batch, { boot: "boot", sequence: index, openFrom: 0 });
+    index += group;
+  }
+  store.close();
+}
+
+/** Does to the file what someone with the rights to it could do. */
+function tamper(sql: string, parameters: unknown[] = []): void {
+  const database = new Database(path);
+  for (const trigger of ["entry_dense", "entry_no_update", "entry_no_delete"]) database.exec(`DROP TRIGGER ${trigger}`);
+  database.prepare(sql).run(parameters);
+  database.close();
+}
+
+test("entries are appended and nothing else", () => {
+  fill(5);
+  const database = new Database(path);
+  const refused = [
+    "UPDATE entry SET leaf = x'00' WHERE idx = 1",
+    "DELETE FROM entry WHERE idx = 4",
+    "INSERT OR REPLACE INTO entry VALUES (2, x'00', zeroblob(32))",
+    "INSERT INTO entry VALUES (2, x'00', zeroblob(32)) ON CONFLICT DO UPDATE SET leaf = x'00'",
+    "INSERT INTO entry VALUES (6, x'00', zeroblob(32))",
+    "INSERT INTO entry VALUES (-1, x'00', zeroblob(32))",
+    "INSERT INTO entry VALUES (NULL, x'00', zeroblob(32))",
+    "INSERT INTO entry VALUES (5, 'text', zeroblob(32))",
+    "INSERT INTO entry VALUES (5, zeroblob(65536), zeroblob(32))",
+    "INSERT INTO entry VALUES (5, x'00', zeroblob(31))",
+  ];
+  for (const sql of refused) expect(() => database.prepare(sql).run([]), sql).toThrow();
+  database.prepare("INSERT INTO entry VALUES (5, x'00', zeroblob(32))").run([]);
+  database.close();
+});
+
+test("a log that is whole opens with its size", () => {
+  fill(100);
+  const store = open();
+  expect(store.size).toBe(100);
+  expect(store.found).toMatchObject({ boot: "boot", lastEvent: "test", open: [] });
+  store.close();
+});
+
+test("a group that cannot be committed leaves the log as it was", () => {
+  fill(3);
+  const store = open();
+  const leaves = new LeafWriter("boot", 4 * 1024 * 1024);
+  const stranger = new Database(path);
+  stranger.exec("INSERT INTO entry VALUES (3, x'00', zeroblob(32))");
+  expect(() => store.append([leaves.own(3, "test", {}, 1)], { boot: "boot", sequence: 1, openFrom: 0 })).toThrow(
+    "only ever appended",
+  );
+  store.close();
+  stranger.close();
+});
+
+test("what was done to the file is found", () => {
+  const hash = new Uint8Array(32);
+  const leaf = new LeafWriter("boot", 4 * 1024 * 1024).own(7, "test", { n: 1007 }, 1);
+  leafHash(leaf, hash);
+  const edited = leaf.subarray(1);
+  const attacks: [string, unknown[], string][] = [
+    ["UPDATE entry SET leaf = ? WHERE idx = 7", [edited], "entry 7 does not match its hash"],
+    ["UPDATE entry SET leaf = ?, hash = ? WHERE idx = 7", [edited, hash], "do not match its root"],
+    [
+      "UPDATE entry SET leaf = (SELECT leaf FROM entry AS o WHERE o.idx = 15 - entry.idx), hash = (SELECT hash FROM entry AS o WHERE o.idx = 15 - entry.idx) WHERE idx IN (7, 8)",
+      [],
+      "says that it is entry",
+    ],
+    ["DELETE FROM entry WHERE idx = 7", [], "entry 7 is missing"],
+    ["DELETE FROM entry WHERE idx > 17", [], "18 entries where its head says 20"],
+    ["UPDATE head SET size = 19", [], "20 entries where its head says 19"],
+    ["UPDATE head SET stack = zeroblob(64)", [], "do not match its root"],
+    ["DELETE FROM head", [], "has no head"],
+    ["INSERT INTO entry VALUES (20, x'7b7d', zeroblob(32))", [], "entry 20 does not match its hash"],
+  ];
+  for (const [sql, parameters, message] of attacks) {
+    rmSync(folder, { recursive: true, force: true });
+    folder = mkdtempSync(join(tmpdir(), "weir-store-"));
+    path = join(folder, "audit.db");
+    fill(20);
+    tamper(sql, parameters);
+    expect(open, sql).toThrow(message);
+  }
+});
+
+test("a file that is no log is refused", () => {
+  const database = new Database(path);
+  database.exec("CREATE TABLE t (x)");
+  database.close();
+  expect(open).toThrow(LogDamaged);
+  rmSync(path, { force: true });
+  for (const suffix of ["-wal", "-shm"]) rmSync(path + suffix, { force: true });
+  writeFileSync(path, "not a database at all, but long enough to look like one".repeat(100));
+  expect(open).toThrow();
+});
+
+test("a log of another version is refused", () => {
+  fill(1);
+  tamper("PRAGMA user_version = 2");
+  expect(open).toThrow("version 2");
+});
