@@ -25,6 +25,8 @@ export type PostgresOptions = {
   readonly ssl?: { readonly cert: string; readonly key: string; readonly ca?: string };
   /** Further lines of postgresql.conf, by name. */
   readonly settings?: Readonly<Record<string, string | number | boolean>>;
+  /** The folder that holds initdb and postgres, readable for the account that runs them; left out: what is installed. */
+  readonly binDir?: string;
   /** Runs as the superuser in the database `postgres` before the server is handed over. */
   readonly sql?: string;
 };
@@ -59,7 +61,7 @@ const OPEN_HBA = ["local all all trust", "host all all 127.0.0.1/32 trust"] as c
 
 /** Starts a server and resolves when it accepts connections; rejects with its log when it does not come up. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
-  const bin = findBinaries();
+  const bin = options.binDir ?? findBinaries();
   const account = findAccount();
   const base = baseFolder(account);
   sweep(base);
