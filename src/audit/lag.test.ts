@@ -1,6 +1,6 @@
 /** The age of the oldest record that is not durable: never less than it is, at most a millisecond more. */
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { Lag } from "./lag.ts";
 
 test("the age is that of the record after the durable one", () => {

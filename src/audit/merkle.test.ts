@@ -1,6 +1,6 @@
 /** The compact range against known roots and against RFC 6962's own recursive definition. */
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { CompactRange, leafHash } from "./merkle.ts";
 import { sha256 } from "./sha256.ts";
 

@@ -1,6 +1,6 @@
 /** Records across the ring: what is read is what was written, whatever it holds, and slots are reused on both sides alike. */
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { Outcome } from "../core/ports.ts";
 import { PERMIT, POLICY, sampleOperation, sampleSession } from "../../test/fault/audit-sample.ts";
 import { decisionPiece, sessionPiece, statementPiece } from "./pieces.ts";

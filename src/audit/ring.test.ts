@@ -1,6 +1,6 @@
 /** The ring: what goes in comes out once and in order, around its end, and a full ring takes nothing. */
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import {
   RECORD_BYTES_MAX,
   RECORD_HEADER_BYTES,
