@@ -8,10 +8,10 @@ import { isParserLoaded, loadParser, parse, parseSlow, SYNCHRONOUS_BYTES_MAX } f
 import type { ParseResult } from "./parser.ts";
 import { STATEMENT_BYTES_MAX_DEFAULT } from "./parser-limits.ts";
 
-const CACHE_ENTRIES_MAX_DEFAULT = 20_000;
+const CACHE_ENTRIES_MAX_DEFAULT = 10_000;
 const CACHE_BYTES_MAX_DEFAULT = 32 * 1024 * 1024;
 /** What an analysis takes beside its text, roughly. */
-const ENTRY_BYTES = 1_024;
+const ENTRY_BYTES = 2_048;
 
 export type AnalyserOptions = {
   readonly statementBytesMax?: number;

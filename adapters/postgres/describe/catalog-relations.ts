@@ -4,7 +4,7 @@
  * Left out, because they hold sampled values (pg_statistic, pg_stats*, pg_statistic_ext_data), secrets (pg_authid,
  * pg_shadow, pg_user_mapping*, pg_subscription, pg_hba_file_rules, pg_file_settings, pg_ident_file_mappings,
  * pg_db_role_setting), contents (pg_largeobject), or what other sessions do (pg_stat_*, pg_locks, pg_cursors,
- * pg_prepared_*, pg_replication_*).
+ * pg_prepared_*, pg_replication_*). pg_statio_all_tables is here although it counts: Sequelize finds tables by it.
  */
 const PG_CATALOG = [
   "pg_aggregate",
@@ -64,6 +64,7 @@ const PG_CATALOG = [
   "pg_shdepend",
   "pg_shdescription",
   "pg_shseclabel",
+  "pg_statio_all_tables",
   "pg_statistic_ext",
   "pg_tables",
   "pg_tablespace",

@@ -118,7 +118,7 @@ export class Collector {
       relations: relation.name === null ? UNKNOWN : [relation.name],
     };
     if (use.columnsUnknown) facts["columns"] = UNKNOWN;
-    else if (use.columns.size > 0) facts["columns"] = [...use.columns].map((column) => `${relation.name}.${column}`);
+    else if (use.columns.size > 0) facts["columns"] = Array.from(use.columns, (column) => relation.columns?.get(column) ?? `${relation.name}.${column}`);
     if (use.unfiltered !== null) facts["unfiltered"] = use.unfiltered;
     if (relation.unknownBecause !== null) return { class: accessClass, facts, opaque: true };
     if (accessClass === "read" && relation.name !== null && isAmbientRelation(relation.name, use.columns)) {

@@ -271,14 +271,15 @@ export class DefinitionReader {
    * A relation that exists, under a defining verb. That the catalog does not know it hides nothing here: the verb is
    * known, and a name with its schema is certain.
    */
-  #existing(verb: Verb, range: Fields): Source {
+  #existing(verb: Verb, range: Fields, refersToColumns = false): Source {
     const schema = textOf(range["schemaname"]);
     const own = textOf(range["relname"]);
     this.#redefine([own]);
     const relation = this.#resolver.relation(schema, own, textOf(range["catalogname"]));
     if (relation.columns === null) {
       const name = schema === "" ? relation.name : `${schema}.${own}`;
-      this.#collector.other(classOf(verb), verb, { relations: name === null ? UNKNOWN : [name], columns: UNKNOWN });
+      const relations = name === null ? UNKNOWN : [name];
+      this.#collector.other(classOf(verb), verb, refersToColumns ? { relations, columns: UNKNOWN } : { relations });
       return derivedSource(own, [], true);
     }
     const use = this.#collector.relation(verb, classOf(verb), relation);
@@ -286,7 +287,7 @@ export class DefinitionReader {
   }
 
   #onExisting(verb: Verb, range: Fields, statement: Fields, around: Surroundings): void {
-    const source = this.#existing(verb, range);
+    const source = this.#existing(verb, range, true);
     this.#evaluate(statement, withSources(around, [source]));
   }
 
@@ -294,7 +295,7 @@ export class DefinitionReader {
     const range = bareOf(fields[field]);
     // CLUSTER and REINDEX without a table are about all of them.
     if (!range) return this.#object(verb);
-    const source = this.#existing(verb, range);
+    const source = this.#existing(verb, range, !WITHOUT_COLUMNS.has(kind));
     if (kind === "IndexStmt") this.#redefine([textOf(fields["idxname"])]);
     const sources = kind === "RuleStmt" || kind === "CreateTrigStmt" ? [source, rowOf("old"), rowOf("new")] : [source];
     const inside = withSources(around, sources);
@@ -422,9 +423,17 @@ export class DefinitionReader {
     if (EXPRESSION_KINDS.has(name)) this.#queries.expressions.node({ kind: name, fields: bareOf(field) ?? {} }, around);
     else if (name === "SelectStmt") this.#queries.statement({ kind: name, fields: bareOf(field) ?? {} }, around);
     else if (name === "pktable") this.#referenced(bareOf(field));
-    else if (COLUMN_NAMING_FIELDS.has(name)) this.#columnNames(field, around);
+    else if (name === "PartitionCmd") this.#partition(bareOf(field), around);
+    else if (COLUMN_NAMING_FIELDS.has(name) && !isFields(field)) this.#columnNames(field, around);
     else if (name === "typeName" || name === "TypeName") return;
     else this.#evaluate(field, around);
+  }
+
+  /** ATTACH and DETACH PARTITION change the partition too. */
+  #partition(fields: Fields | null, around: Surroundings): void {
+    const range = bareOf(fields?.["name"]);
+    if (range) this.#existing("alter table", range);
+    this.#evaluate(fields?.["bound"], around);
   }
 
   /** A foreign key reads the table it refers to: it tells which values are there. */
@@ -453,6 +462,9 @@ const CHANGES_MANY: ReadonlySet<string> = new Set([
   "DropOwnedStmt",
   "ImportForeignSchemaStmt",
 ]);
+
+/** Statements on a relation as a whole. */
+const WITHOUT_COLUMNS: ReadonlySet<string> = new Set(["AlterSeqStmt", "ClusterStmt", "RefreshMatViewStmt", "ReindexStmt"]);
 
 const EXPRESSION_KINDS: ReadonlySet<string> = new Set([
   ...Object.keys(NODE_FIELDS).filter((kind) => !["String", "Integer", "Float", "Boolean", "BitString", "List"].includes(kind)),

@@ -1,6 +1,7 @@
 /** Reads expressions: the columns they refer to and the functions they call, spelled in whatever way. */
 import type { Fields } from "../parser.ts";
 import type { Collector } from "./collector.ts";
+import { splitIdentifier } from "./identifier.ts";
 import { KNOWN_FIELDS, NODE_FIELDS } from "./node-fields.ts";
 import type { Calls, Resolver } from "./resolver.ts";
 import { referByName, referQualified, referToAllOf, referToRow } from "./scope.ts";
@@ -68,7 +69,9 @@ export class ExpressionReader {
   }
 
   node(node: Node, surroundings: Surroundings): void {
-    this.nest(() => this.#read(node, surroundings));
+    if (++this.#depth > DEPTH_MAX) throw new NotUnderstood(`it is nested more than ${DEPTH_MAX} deep`);
+    this.#read(node, surroundings);
+    this.#depth--;
   }
 
   #read({ kind, fields }: Node, surroundings: Surroundings): void {
@@ -99,7 +102,8 @@ export class ExpressionReader {
   #plain(kind: string, fields: Fields, surroundings: Surroundings): void {
     const roles = NODE_FIELDS[kind];
     if (!roles) throw new NotUnderstood(`a ${kind} is not known`);
-    for (const [field, value] of Object.entries(fields)) {
+    for (const field in fields) {
+      const value = fields[field];
       const role = Object.hasOwn(roles, field) ? roles[field] : undefined;
       if (role === "-") continue;
       if (role === undefined) throw new NotUnderstood(`a ${kind} has an unknown part ${field}`);
@@ -157,11 +161,22 @@ export class ExpressionReader {
     checkFields("FuncCall", fields);
     const name = namesOf(fields["funcname"]);
     const callArguments = listOf(fields["args"]);
-    this.#callee(name, callArguments.length, surroundings);
+    if (!this.#isSequenceUpdate(name, callArguments)) this.#callee(name, callArguments.length, surroundings);
     this.field(fields["args"], surroundings);
     this.field(fields["agg_order"], surroundings);
     this.field(fields["agg_filter"], surroundings);
     this.#bare("WindowDef", bareOf(fields["over"]), surroundings);
+  }
+
+  /** nextval and setval of a sequence that is named by a constant write to that sequence, and do nothing else. */
+  #isSequenceUpdate(name: readonly string[], callArguments: readonly unknown[]): boolean {
+    if (!SEQUENCE_FUNCTIONS.has(name.at(-1) ?? "") || !this.#resolver.isCatalogFunction(name)) return false;
+    const text = constantText(callArguments[0]);
+    const parts = text === null ? null : splitIdentifier(text);
+    if (parts === null || parts.length > 3) return false;
+    const relation = this.#resolver.relation(parts.at(-2) ?? "", parts.at(-1) ?? "", parts.at(-3) ?? "");
+    this.#collector.relation("update", "write", relation);
+    return true;
   }
 
   /** With one argument, a call may be a column of a row, or a cast, written as a call. */
@@ -216,6 +231,21 @@ export class ExpressionReader {
   namesOfList(node: Node): string[] {
     return itemsOf(node).map(nameOf);
   }
+}
+
+const SEQUENCE_FUNCTIONS: ReadonlySet<string> = new Set(["nextval", "setval"]);
+
+/** The text of a constant, bare or cast to regclass. */
+function constantText(value: unknown): string | null {
+  if (value === undefined) return null;
+  const { kind, fields } = unwrap(value);
+  if (kind === "TypeCast") {
+    const names = namesOf(bareOf(fields["typeName"])?.["names"]);
+    const isRegclass = names.at(-1) === "regclass" && (names.length === 1 || names[0] === "pg_catalog");
+    return isRegclass ? constantText(fields["arg"]) : null;
+  }
+  const text = kind === "A_Const" ? bareOf(fields["sval"]) : null;
+  return text ? textOf(text["sval"]) : null;
 }
 
 function referToRowUnlessQualified(source: Level["sources"][number]): void {

@@ -217,7 +217,8 @@ function joined(alias: Alias, sources: readonly Source[]): Source {
   const all: BaseColumn[] = [];
   for (const source of sources) {
     if (source.onlyQualified) continue;
-    for (const [name, base] of source.columns) {
+    for (const name of source.columns.keys()) {
+      const base = source.columns.get(name) ?? [];
       columns.set(name, [...(columns.get(name) ?? []), ...base]);
       all.push(...base);
     }
@@ -254,8 +255,9 @@ function referToCommonColumns(left: readonly Source[], right: readonly Source[])
 function referToThoseOf(side: readonly Source[], other: readonly Source[]): void {
   const isOtherOpen = other.some((source) => source.isOpen);
   for (const source of side) {
-    for (const [name, columns] of source.columns) {
-      if (isOtherOpen || other.some((candidate) => candidate.columns.has(name))) referToColumn(columns);
+    for (const name of source.columns.keys()) {
+      const isCommon = isOtherOpen || other.some((candidate) => candidate.columns.has(name));
+      if (isCommon) referToColumn(source.columns.get(name) ?? []);
     }
   }
 }

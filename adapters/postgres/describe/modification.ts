@@ -7,8 +7,8 @@ import { checkFields } from "./expression.ts";
 import type { Surroundings } from "./expression.ts";
 import type { Outputs, QueryReader } from "./query.ts";
 import type { Resolver } from "./resolver.ts";
-import { referByName, relationSource } from "./scope.ts";
-import type { Level, Source } from "./scope.ts";
+import { referByName, referToEveryColumn, relationSource } from "./scope.ts";
+import type { BaseColumn, Level, Source } from "./scope.ts";
 import { bareOf, nodesOf, NotUnderstood, textOf, unwrap } from "./tree.ts";
 import type { Node } from "./tree.ts";
 import { isAlwaysTrue } from "./condition.ts";
@@ -73,7 +73,7 @@ export class ModificationReader {
     const listed = nodesOf(fields["cols"]);
     this.#assign(listed, target, around);
     if (fields["selectStmt"] !== undefined) {
-      if (listed.length === 0) referToEveryColumn(target);
+      if (listed.length === 0) for (const use of target.uses) referToEveryColumn(use);
       this.#queries.statement(unwrap(fields["selectStmt"]), around);
     }
     if (conflict) {
@@ -99,7 +99,7 @@ export class ModificationReader {
       }
       this.#queries.expressions.field(infer["whereClause"], inside);
       // A constraint's columns are not known here; any of the target's may be among them.
-      if (textOf(infer["conname"]) !== "") referToEveryColumn(target);
+      if (textOf(infer["conname"]) !== "") for (const use of target.uses) referToEveryColumn(use);
     }
     const inside: Surroundings = { level: { ...level, sources: [target.source, excluded] }, tables: around.tables };
     const assignments = nodesOf(fields["targetList"]);
@@ -145,7 +145,7 @@ export class ModificationReader {
       this.#assign(assignments, target, inside);
       this.#queries.expressions.field(clause["values"], inside);
       const command = textOf(clause["commandType"]);
-      if (command === "CMD_INSERT" && assignments.length === 0) referToEveryColumn(target);
+      if (command === "CMD_INSERT" && assignments.length === 0) for (const use of target.uses) referToEveryColumn(use);
       if (command !== "CMD_UPDATE" && command !== "CMD_DELETE") continue;
       const joinsAll = textOf(clause["matchKind"]).endsWith("BY_SOURCE") || isAlwaysTrue(fields["joinCondition"]);
       this.#markUnfiltered(target, joinsAll && isAlwaysTrue(clause["condition"]));
@@ -209,20 +209,16 @@ const MERGE_VERBS: ReadonlyMap<string, Verb | null> = new Map<string, Verb | nul
   ["CMD_NOTHING", null],
 ]);
 
-function referToEveryColumn(target: Target): void {
-  for (const use of target.uses) {
-    if (use.relation.columns === null) use.columnsUnknown = true;
-    else for (const column of use.relation.columns) use.columns.add(column);
-  }
-}
-
 /** One source for the same relation under several verbs. */
 function merged(sources: readonly Source[]): Source {
   const [first] = sources;
   if (!first) throw new NotUnderstood("a modification has no verb");
-  const columns = new Map(first.columns);
-  for (const source of sources.slice(1)) {
-    for (const [name, base] of source.columns) columns.set(name, [...(columns.get(name) ?? []), ...base]);
+  if (sources.length === 1) return first;
+  const columns = new Map<string, readonly BaseColumn[]>();
+  for (const source of sources) {
+    for (const name of source.columns.keys()) {
+      columns.set(name, [...(columns.get(name) ?? []), ...(source.columns.get(name) ?? [])]);
+    }
   }
   return { ...first, columns, uses: sources.flatMap((source) => source.uses) };
 }

@@ -1,7 +1,7 @@
 /** Names to what they mean on the server: relations, functions, operators and types, by search path and catalog. */
-import type { FunctionName } from "../catalog.ts";
+import type { Catalog, FunctionName } from "../catalog.ts";
 import type { Reading } from "../analysis.ts";
-import { isSafeFunction, isSafeTypeSupportFunction } from "./safe-functions.ts";
+import { isSafeFunction, isSafeSupportFunction } from "./safe-functions.ts";
 
 /** What a relation's name stands for. */
 export type ResolvedRelation = {
@@ -9,8 +9,8 @@ export type ResolvedRelation = {
   readonly key: string;
   /** `schema.name`; null when it cannot be known. */
   readonly name: string | null;
-  /** In order; null when they are not known. */
-  readonly columns: readonly string[] | null;
+  /** In order, each with its full name `schema.relation.column`; null when they are not known. */
+  readonly columns: ReadonlyMap<string, string> | null;
   /** A sentence for people when the catalog does not know the relation; its access is then opaque. */
   readonly unknownBecause: string | null;
 };
@@ -80,10 +80,7 @@ export class Resolver {
       const full = `${TEMPORARY_SCHEMA}.${name}`;
       return { key: full, name: full, columns: null, unknownBecause: `"${name}" is a temporary relation` };
     }
-    const relation = catalog?.relation(schema, name);
-    if (!relation) return null;
-    const full = `${schema}.${name}`;
-    return { key: full, name: full, columns: relation.columns, unknownBecause: null };
+    return catalog === null ? null : fromCatalog(catalog, schema, name);
   }
 
   #unknownRelation(schema: string, name: string, because: string | null): ResolvedRelation {
@@ -119,6 +116,13 @@ export class Resolver {
     if (!qualified) return null;
     const candidates = this.#functionSchemas(qualified.schema, qualified.name);
     return candidates?.map((candidate) => `${candidate}.${qualified.name}`) ?? null;
+  }
+
+  /** True when only pg_catalog's functions can be meant. */
+  isCatalogFunction(parts: readonly string[]): boolean {
+    const qualified = qualifiedName(parts);
+    const candidates = qualified && this.#functionSchemas(qualified.schema, qualified.name);
+    return candidates !== null && candidates.length === 1 && candidates[0] === CATALOG_SCHEMA;
   }
 
   /** True when some function of this name could be meant. */
@@ -182,6 +186,24 @@ export class Resolver {
   }
 }
 
+/** Relations as resolved before: their names are then the same strings in every analysis. */
+const resolvedRelations = new WeakMap<Catalog, Map<string, ResolvedRelation>>();
+
+function fromCatalog(catalog: Catalog, schema: string, name: string): ResolvedRelation | null {
+  const relation = catalog.relation(schema, name);
+  if (!relation) return null;
+  let resolved = resolvedRelations.get(catalog);
+  if (!resolved) resolvedRelations.set(catalog, (resolved = new Map()));
+  const full = `${schema}.${name}`;
+  let known = resolved.get(full);
+  if (!known) {
+    const columns = new Map(relation.columns.map((column) => [column, `${full}.${column}`]));
+    known = { key: full, name: full, columns, unknownBecause: null };
+    resolved.set(full, known);
+  }
+  return known;
+}
+
 /** pg_temp and pg_catalog come first unless the path says where they stand. */
 function effectivePath(searchPath: readonly string[]): readonly string[] {
   const path = [...searchPath];
@@ -197,5 +219,5 @@ function callsOf(unsafe: readonly FunctionName[]): Calls {
 
 /** What stands behind an operator or a type, where the functions of widely used extensions are known to be safe too. */
 function supportCallsOf(candidates: readonly FunctionName[]): Calls {
-  return callsOf(candidates.filter(({ schema, name }) => !isSafeFunction(schema, name) && !isSafeTypeSupportFunction(name)));
+  return callsOf(candidates.filter(({ schema, name }) => !isSafeFunction(schema, name) && !isSafeSupportFunction(name)));
 }

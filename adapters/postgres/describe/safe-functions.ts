@@ -9,9 +9,10 @@
  * - reads files or large objects: pg_read_*, pg_ls_*, pg_stat_file, pg_current_logfile, lo_*, loread, lowrite;
  * - shows other sessions or statistics: pg_stat_*, pg_lock_status, pg_blocking_pids, pg_cursor, pg_prepared_*;
  * - shows the source of functions: pg_get_functiondef, pg_get_function_sqlbody;
- * - changes settings or sequences: set_config, nextval, setval;
- * - reaches other sessions or waits: pg_notify, pg_sleep*, pg_advisory_lock* (releasing one's own is fine),
- *   pg_cancel_backend, pg_terminate_backend;
+ * - changes settings or sequences: set_config; nextval and setval, which are an `update` of the sequence when its name
+ *   is a constant;
+ * - reaches other sessions or waits: pg_notify, pg_sleep*, pg_cancel_backend, pg_terminate_backend. Advisory locks are
+ *   safe: they lock nothing but the numbers that applications agree on;
  * - administers: pg_logical_*, pg_replication_*, pg_wal_*, pg_backup_*, pg_reload_conf, brin_*, gin_*, binary_upgrade_*;
  * - what an operator or a type calls (texteq, int4in): nobody calls them by name.
  */
@@ -67,6 +68,8 @@ const GROUPS: readonly string[] = [
   `array_to_tsvector get_current_ts_config json_to_tsvector jsonb_to_tsvector numnode phraseto_tsquery plainto_tsquery
    querytree setweight strip to_tsquery to_tsvector ts_delete ts_filter ts_headline ts_lexize ts_parse ts_rank ts_rank_cd
    ts_token_type ts_debug tsquery_phrase tsvector_to_array websearch_to_tsquery`,
+  // Sampling methods of TABLESAMPLE, which are functions too.
+  "bernoulli system",
   // Geometry and networks.
   `abbrev area bound_box broadcast center diagonal diameter family height host hostmask inet_merge inet_same_family
    isclosed ishorizontal isopen isparallel isperp isvertical macaddr8_set7bit masklen netmask network npoints pclose
@@ -76,11 +79,13 @@ const GROUPS: readonly string[] = [
   // The session and the server, as every session may see them.
   `current_catalog current_database current_query current_role current_schema current_schemas current_setting
    current_user currval getdatabaseencoding getpgusername inet_client_addr inet_client_port inet_server_addr
-   inet_server_port lastval pg_advisory_unlock pg_advisory_unlock_all pg_advisory_unlock_shared pg_backend_pid
+   inet_server_port lastval pg_advisory_lock pg_advisory_lock_shared pg_advisory_unlock pg_advisory_unlock_all
+   pg_advisory_unlock_shared pg_advisory_xact_lock pg_advisory_xact_lock_shared pg_backend_pid
    pg_client_encoding pg_conf_load_time pg_current_snapshot pg_current_xact_id pg_current_xact_id_if_assigned
    pg_is_in_recovery pg_jit_available pg_listening_channels pg_my_temp_schema pg_postmaster_start_time pg_snapshot_xip
    pg_snapshot_xmax pg_snapshot_xmin pg_trigger_depth pg_visible_in_snapshot pg_xact_status session_user system_user
    txid_current txid_current_if_assigned txid_current_snapshot txid_snapshot_xip txid_snapshot_xmax txid_snapshot_xmin
+   pg_try_advisory_lock pg_try_advisory_lock_shared pg_try_advisory_xact_lock pg_try_advisory_xact_lock_shared
    txid_status txid_visible_in_snapshot user unicode_version icu_unicode_version version`,
   // The catalog, as psql, pg_dump, drivers and ORMs read it.
   `acldefault aclexplode col_description format_type has_any_column_privilege has_column_privilege has_database_privilege
@@ -124,9 +129,49 @@ export function isSafeFunction(schema: string, name: string): boolean {
   return schema === "information_schema" && SAFE_INFORMATION_SCHEMA_FUNCTIONS.has(name);
 }
 
-/** Functions behind the operators and types of widely used extensions, whatever the schema: they only compute. */
-const SAFE_TYPE_SUPPORT_FUNCTIONS = words([]);
+/**
+ * Functions behind the operators and types of widely used extensions, whatever their schema: they only compute. Without
+ * them `=` would need a permit by name wherever citext is on the search path. They are safe only where an operator or a
+ * type stands for them; called by name they are like any other function.
+ */
+const SAFE_SUPPORT_FUNCTIONS = words([
+  // citext
+  `citext citext_eq citext_ge citext_gt citext_le citext_lt citext_ne citext_pattern_ge citext_pattern_gt
+   citext_pattern_le citext_pattern_lt citextin citextout texticlike texticnlike texticregexeq texticregexne`,
+  // hstore
+  `delete exist exists_all exists_any fetchval ghstore_in ghstore_out hs_concat hs_contained hs_contains hstore hstore_eq
+   hstore_ge hstore_gt hstore_in hstore_le hstore_lt hstore_ne hstore_out hstore_to_array hstore_to_json hstore_to_jsonb
+   hstore_to_matrix populate_record slice_array`,
+  // ltree
+  `_lt_q_regex _lt_q_rregex _ltq_extract_regex _ltq_regex _ltq_rregex _ltree_extract_isparent _ltree_extract_risparent
+   _ltree_isparent _ltree_r_isparent _ltree_r_risparent _ltree_risparent _ltxtq_exec _ltxtq_extract_exec _ltxtq_rexec
+   lquery_in lquery_out lt_q_regex lt_q_rregex ltq_regex ltq_rregex ltree_addltree ltree_addtext ltree_eq ltree_ge
+   ltree_gist_in ltree_gist_out ltree_gt ltree_in ltree_isparent ltree_le ltree_lt ltree_ne ltree_out ltree_risparent
+   ltree_textadd ltxtq_exec ltxtq_in ltxtq_out ltxtq_rexec`,
+  // pg_trgm
+  `gtrgm_in gtrgm_out similarity_dist similarity_op strict_word_similarity_commutator_op
+   strict_word_similarity_dist_commutator_op strict_word_similarity_dist_op strict_word_similarity_op
+   word_similarity_commutator_op word_similarity_dist_commutator_op word_similarity_dist_op word_similarity_op`,
+  // btree_gist, intarray, cube, earthdistance, seg, isn
+  `cash_dist date_dist float4_dist float8_dist int2_dist int4_dist int8_dist interval_dist oid_dist time_dist ts_dist
+   tstz_dist _int_contained _int_contains _int_inter _int_overlap _int_union boolop bqarr_in bqarr_out icount idx
+   intarray_del_elem intarray_push_array intarray_push_elem intset_subtract intset_union_elem rboolop cube_contained
+   cube_contains cube_coord cube_coord_llur cube_distance cube_eq cube_ge cube_gt cube_in cube_le cube_lt cube_ne
+   cube_out cube_overlap distance_chebyshev distance_taxicab geo_distance seg_contained seg_contains seg_different seg_ge
+   seg_gt seg_in seg_le seg_left seg_lt seg_out seg_over_left seg_over_right seg_overlap seg_right seg_same ean13_in
+   ean13_out isbn isbn13 isbn13_in isbn_in ismn ismn13 ismn13_in ismn_in isn_out isneq isnge isngt isnle isnlt isnne issn
+   issn13 issn13_in issn_in upc upc_in`,
+  // pgvector
+  `array_to_halfvec array_to_sparsevec array_to_vector cosine_distance halfvec halfvec_add halfvec_concat halfvec_eq
+   halfvec_ge halfvec_gt halfvec_in halfvec_le halfvec_lt halfvec_mul halfvec_ne halfvec_negative_inner_product
+   halfvec_out halfvec_sub halfvec_to_float4 halfvec_to_sparsevec halfvec_to_vector halfvec_typmod_in hamming_distance
+   jaccard_distance l1_distance l2_distance sparsevec sparsevec_eq sparsevec_ge sparsevec_gt sparsevec_in sparsevec_le
+   sparsevec_lt sparsevec_ne sparsevec_negative_inner_product sparsevec_out sparsevec_to_halfvec sparsevec_to_vector
+   sparsevec_typmod_in vector vector_add vector_concat vector_eq vector_ge vector_gt vector_in vector_le vector_lt
+   vector_mul vector_ne vector_negative_inner_product vector_out vector_sub vector_to_float4 vector_to_halfvec
+   vector_to_sparsevec vector_typmod_in`,
+]);
 
-export function isSafeTypeSupportFunction(name: string): boolean {
-  return SAFE_TYPE_SUPPORT_FUNCTIONS.has(name);
+export function isSafeSupportFunction(name: string): boolean {
+  return SAFE_SUPPORT_FUNCTIONS.has(name);
 }

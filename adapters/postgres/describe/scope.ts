@@ -4,6 +4,36 @@ import type { RelationUse } from "./collector.ts";
 /** A column of a stored relation; what a derived table computes has none, as its own query has named them already. */
 export type BaseColumn = { readonly use: RelationUse; readonly column: string };
 
+/** The columns a source shows, each with the stored columns behind it. */
+export type Columns = {
+  get(name: string): readonly BaseColumn[] | undefined;
+  has(name: string): boolean;
+  keys(): Iterable<string>;
+};
+
+/** A relation's own columns, under their own names. */
+class OwnColumns implements Columns {
+  readonly #use: RelationUse;
+  readonly #columns: ReadonlyMap<string, string>;
+
+  constructor(use: RelationUse, columns: ReadonlyMap<string, string>) {
+    this.#use = use;
+    this.#columns = columns;
+  }
+
+  get(name: string): readonly BaseColumn[] | undefined {
+    return this.#columns.has(name) ? [{ use: this.#use, column: name }] : undefined;
+  }
+
+  has(name: string): boolean {
+    return this.#columns.has(name);
+  }
+
+  keys(): Iterable<string> {
+    return this.#columns.keys();
+  }
+}
+
 /** Something in a FROM list that columns can be taken from. */
 export type Source = {
   /** What it is called: its alias or its own name; null when nothing can name it. */
@@ -11,7 +41,7 @@ export type Source = {
   /** The schema by which it may be qualified too: only a relation without an alias has one. */
   readonly schema: string | null;
   /** In order. */
-  readonly columns: ReadonlyMap<string, readonly BaseColumn[]>;
+  readonly columns: Columns;
   /** It may have other columns, which lead to no stored relation that is not in `uses`. */
   readonly isOpen: boolean;
   /** The stored relations that a whole row of it reads. */
@@ -39,11 +69,14 @@ export function referToColumn(columns: readonly BaseColumn[]): void {
 
 /** A whole row of a source: every column of the relations behind it. */
 export function referToRow(source: Source): void {
-  for (const columns of source.columns.values()) referToColumn(columns);
-  for (const use of source.uses) {
-    if (use.relation.columns === null) use.columnsUnknown = true;
-    else for (const column of use.relation.columns) use.columns.add(column);
-  }
+  for (const name of source.columns.keys()) referToColumn(source.columns.get(name) ?? []);
+  for (const use of source.uses) referToEveryColumn(use);
+}
+
+/** All columns of a stored relation. */
+export function referToEveryColumn(use: RelationUse): void {
+  if (use.relation.columns === null) use.columnsUnknown = true;
+  else for (const column of use.relation.columns.keys()) use.columns.add(column);
 }
 
 /** Every source in sight may hold what was named. */
@@ -130,21 +163,20 @@ export function relationSource(
   schema: string | null,
   listed: readonly string[],
 ): Source {
+  return { name: alias, schema, columns: relationColumns(use, listed), isOpen: use.relation.columns === null, uses: [use] };
+}
+
+function relationColumns(use: RelationUse, listed: readonly string[]): Columns {
+  const own = use.relation.columns;
+  if (own !== null && listed.length === 0) return new OwnColumns(use, own);
   const columns = new Map<string, readonly BaseColumn[]>();
-  const own = use.relation.columns ?? [];
-  own.forEach((column, index) => {
+  [...(own?.keys() ?? [])].forEach((column, index) => {
     const shown = listed[index] ?? column;
     columns.set(shown, [...(columns.get(shown) ?? []), { use, column }]);
   });
   // Which columns the listed names stand for is not known: reading one reads any.
-  if (use.relation.columns === null) for (const name of listed) columns.set(name, []);
-  return {
-    name: alias,
-    schema,
-    columns,
-    isOpen: use.relation.columns === null,
-    uses: [use],
-  };
+  if (own === null) for (const name of listed) columns.set(name, []);
+  return columns;
 }
 
 /** A derived table: its columns are computed, so they lead to nothing stored that is not named already. */

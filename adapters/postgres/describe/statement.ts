@@ -13,7 +13,7 @@ import { ModificationReader } from "./modification.ts";
 import { NOTHING_AROUND, QueryReader } from "./query.ts";
 import type { Outputs } from "./query.ts";
 import { Resolver } from "./resolver.ts";
-import { referByName, relationSource } from "./scope.ts";
+import { referByName, referToEveryColumn, relationSource } from "./scope.ts";
 import { readSessionStatement } from "./session.ts";
 import { bareOf, namesOf, nodesOf, NotUnderstood, optionsOf, optionText, textOf, unwrap } from "./tree.ts";
 import type { Node } from "./tree.ts";
@@ -234,7 +234,7 @@ export class StatementReader {
       const level = { sources: [own], isExact: true, parent: null };
       const listed = namesOf(fields["attlist"]);
       for (const name of listed) referByName(level, name);
-      if (listed.length === 0) for (const column of relation.columns ?? []) use.columns.add(column);
+      if (listed.length === 0) referToEveryColumn(use);
       queries.expressions.field(fields["whereClause"], { level, tables: null });
     } else queries.statement(unwrap(fields["query"]), NOTHING_AROUND);
     const isClients = !hasFile && !isProgram;

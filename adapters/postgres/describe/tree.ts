@@ -13,21 +13,29 @@ export type Node = { readonly kind: string; readonly fields: Fields };
 /** Unwraps one node; throws on anything else. */
 export function unwrap(value: unknown): Node {
   if (isFields(value)) {
-    const entries = Object.entries(value);
-    const [entry] = entries;
-    if (entry && entries.length === 1 && isFields(entry[1])) return { kind: entry[0], fields: entry[1] };
+    // The wrapper has one field: its name is the kind.
+    let kind: string | null = null;
+    let count = 0;
+    for (const name in value) {
+      kind = name;
+      count++;
+    }
+    const fields = kind === null ? undefined : value[kind];
+    if (kind !== null && count === 1 && isFields(fields)) return { kind, fields };
   }
   throw new NotUnderstood("the parse tree holds something that is no node");
 }
 
+const NONE: readonly never[] = [];
+
 /** A list of wrapped nodes; a field that is left out is empty. */
 export function nodesOf(value: unknown): readonly Node[] {
-  return listOf(value).map(unwrap);
+  return value === undefined ? NONE : listOf(value).map(unwrap);
 }
 
 /** A list of anything; a field that is left out is empty. */
 export function listOf(value: unknown): readonly unknown[] {
-  if (value === undefined) return [];
+  if (value === undefined) return NONE;
   if (!Array.isArray(value)) throw new NotUnderstood("the parse tree holds no list where one is expected");
   return value;
 }
