@@ -23,6 +23,8 @@ export class ClientStream {
   /** The peer's address without its port. */
   readonly source: string;
   isEncrypted = false;
+  /** TLS began by SSLRequest: what the raw socket still reports is ciphertext and none of our business. */
+  #isUpgraded = false;
   #isClosed = false;
   #isEnding = false;
   #lastBytesTimer: ReturnType<typeof setTimeout> | null = null;
@@ -106,8 +108,9 @@ export class ClientStream {
       tls: { cert: tls.cert, key: tls.key, ...clientAuthority(tls) },
       socket: SECURE_HANDLERS,
     };
-    const [raw, secure] = this.#socket.upgradeTLS<ClientStream>(options);
-    raw.reload({ socket: { drain() {} } });
+    const [, secure] = this.#socket.upgradeTLS<ClientStream>(options);
+    // The raw socket's handlers stay: they are the listener's, and shared with every other connection.
+    this.#isUpgraded = true;
     this.#transport = secure;
     this.#outbox.redirect(secure);
     this.isEncrypted = true;
@@ -164,6 +167,7 @@ export class ClientStream {
 
   /** From the raw socket: plaintext, or the ciphertext of direct TLS. */
   receivedRaw(bytes: Uint8Array): void {
+    if (this.#isUpgraded) return;
     if (this.#duplex !== null) this.#duplex.push(bytes);
     else this.received(bytes);
   }
@@ -172,6 +176,11 @@ export class ClientStream {
     if (this.#isEnding) return;
     if (this.#onData === null) this.#unread.push(bytes);
     else this.#onData(bytes);
+  }
+
+  /** As receivedRaw(). */
+  drainedRaw(): void {
+    if (!this.#isUpgraded) this.drained();
   }
 
   drained(): void {
@@ -218,7 +227,7 @@ export function acceptHandlers(accepted: (client: ClientStream) => void): Socket
       accepted(socket.data);
     },
     data: (socket, bytes) => socket.data.receivedRaw(bytes),
-    drain: (socket) => socket.data.drained(),
+    drain: (socket) => socket.data.drainedRaw(),
     error: (socket) => void socket.terminate(),
     close: (socket) => socket.data?.closed(),
     end: (socket) => void socket.end(),
