@@ -1,6 +1,6 @@
 /** Globs against a table, against a naive matcher, and on input made to be slow. */
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { firstSegment, Glob } from "./glob.ts";
 
 /** The meaning, written as plainly as it can be. */

@@ -1,0 +1,331 @@
+/** Decisions one by one: what each part of a rule means, and what a refusal tells people. */
+import { describe, expect, test } from "bun:test";
+import { access, identity, NOW, operation, session } from "../../test/policy-sets.ts";
+import { indexOf } from "../../test/policy-world.ts";
+import type { WrittenBlock, WrittenRule } from "../../test/policy-world.ts";
+import type { Decision } from "../core/decision.ts";
+import { UNKNOWN } from "../core/operation.ts";
+import type { Access, FactValue } from "../core/operation.ts";
+import { decide, mayConnect } from "./decide.ts";
+
+const ann = session(identity("human", "ann", ["ops"]));
+const bot = session(identity("agent", "bot", ["ops"], "ann"));
+
+const permitFor = (action: WrittenRule["action"], more: Partial<WrittenRule> = {}): WrittenRule => ({
+  id: "permit",
+  subject: { any: true },
+  target: { any: true },
+  action,
+  ...more,
+});
+const guardOn = (action: WrittenRule["action"], more: Partial<WrittenRule> = {}): WrittenRule => ({
+  id: "guard",
+  action,
+  deny: "Not here.",
+  ...more,
+});
+const EVERYTHING = permitFor({ any: true }, { id: "all", allowOpaque: true });
+const read = (facts: Access["facts"], more: Partial<Access> = {}) => access({ facts, ...more });
+
+async function decideOn(
+  permits: readonly WrittenRule[],
+  guards: readonly WrittenRule[],
+  accesses: readonly [Access, ...Access[]],
+  within = ann,
+  now = NOW,
+): Promise<Decision> {
+  return decide(await indexOf([permits], [guards]), within, operation(within, accesses), now);
+}
+
+describe("by polarity,", () => {
+  type Fact = FactValue | typeof UNKNOWN | undefined;
+  const block: WrittenBlock = { tiny: { things: ["a", "s.*"] } };
+  test.each<[string, Fact, boolean, boolean]>([
+    ["one listed value", ["a"], true, true],
+    ["two listed values", ["a", "s.t"], true, true],
+    ["one listed and one other", ["a", "b"], false, true],
+    ["only others", ["b"], false, false],
+    ["no value at all", [], false, false],
+    ["a value that is not known", UNKNOWN, false, true],
+    ["a fact that this access cannot have", undefined, false, false],
+    ["a fact of the wrong type", true, false, true],
+  ])("%s: permitted %p, denied by a guard %p", async (_, things, isPermitted, isDenied) => {
+    const accesses = [read(things === undefined ? {} : { things })] as const;
+    expect((await decideOn([permitFor(block)], [], accesses)).kind).toBe(isPermitted ? "permit" : "deny");
+    expect((await decideOn([EVERYTHING], [guardOn(block)], accesses)).kind).toBe(isDenied ? "deny" : "permit");
+  });
+
+  test("flags are true, false, unknown or not there", async () => {
+    const on: WrittenBlock = { tiny: { wide: true } };
+    const expected: [Fact, Decision["kind"], Decision["kind"]][] = [
+      [true, "permit", "deny"],
+      [false, "deny", "permit"],
+      [undefined, "deny", "permit"],
+      [UNKNOWN, "deny", "deny"],
+    ];
+    for (const [wide, asPermit, asGuard] of expected) {
+      const accesses = [read(wide === undefined ? {} : { wide })] as const;
+      expect((await decideOn([permitFor(on)], [], accesses)).kind).toBe(asPermit);
+      expect((await decideOn([EVERYTHING], [guardOn(on)], accesses)).kind).toBe(asGuard);
+    }
+  });
+
+  test("permits for different things together cover an operation, a single block must cover an access whole", async () => {
+    const permits = [
+      permitFor({ tiny: { things: ["a"] } }, { id: "pa" }),
+      permitFor({ tiny: { things: ["b"] } }, { id: "pb" }),
+    ];
+    expect(await decideOn(permits, [], [read({ things: ["b"] }), read({ things: ["a"] })])).toMatchObject({
+      kind: "permit",
+      rules: ["pa", "pb"],
+    });
+    expect((await decideOn(permits, [], [read({ things: ["a", "b"] })])).kind).toBe("deny");
+  });
+});
+
+describe("what a permit does not say is narrow:", () => {
+  test("without kinds it is for humans, and any: true is for everybody", async () => {
+    const groups = permitFor({ any: true }, { subject: { groups: ["ops"] } });
+    expect((await decideOn([groups], [], [read({})], ann)).kind).toBe("permit");
+    expect((await decideOn([groups], [], [read({})], bot)).kind).toBe("deny");
+    expect((await decideOn([permitFor({ any: true })], [], [read({})], bot)).kind).toBe("permit");
+  });
+
+  test("a guard without kinds is for everybody", async () => {
+    const guard = guardOn({ any: true }, { subject: { groups: ["ops"] } });
+    expect((await decideOn([EVERYTHING], [guard], [read({})], ann)).kind).toBe("deny");
+    expect((await decideOn([EVERYTHING], [guard], [read({})], bot)).kind).toBe("deny");
+  });
+
+  test.each<[WrittenRule["action"], boolean]>([
+    [{ any: true }, true],
+    [{ tiny: {} }, true],
+    [{ classes: ["execute"] }, true],
+    [{ classes: ["execute"], tiny: {} }, true],
+    [{ tiny: { tools: ["t"] } }, true],
+    [{ tiny: { verbs: ["run"], tools: ["*"] } }, true],
+    [{ tiny: { verbs: ["run"] } }, false],
+    [{ classes: ["execute"], tiny: { verbs: ["run"] } }, false],
+    [[{ tiny: { verbs: ["run"] } }, { tiny: { tools: ["u"] } }], false],
+  ])("a tool is run by who may name tools: %p %p", async (action, isPermitted) => {
+    const run = access({ class: "execute", facts: { verbs: ["run"], tools: ["t"] } });
+    expect((await decideOn([permitFor(action)], [], [run])).kind).toBe(isPermitted ? "permit" : "deny");
+    // An empty fact asks for nothing.
+    const none = access({ class: "execute", facts: { verbs: ["run"], tools: [] } });
+    if (!isPermitted)
+      expect((await decideOn([permitFor({ tiny: { verbs: ["run"] } })], [], [none])).kind).toBe("permit");
+  });
+});
+
+describe("what cannot be read", () => {
+  const blind = access({ class: "administer", facts: { verbs: ["run"] }, opaque: true });
+
+  test("needs a permit that allows it", async () => {
+    expect(await decideOn([permitFor({ any: true })], [], [blind])).toMatchObject({
+      kind: "deny",
+      rules: [],
+      refusal: {
+        code: "not_understood",
+        message: "this cannot be read, and no rule permits on box what cannot be read",
+        hint: "Write it so that it can be read, or ask for a permit with allowOpaque.",
+      },
+    });
+    expect((await decideOn([EVERYTHING], [], [blind])).kind).toBe("permit");
+    expect((await decideOn([permitFor({ tiny: { things: ["a"] } }, { allowOpaque: true })], [], [blind])).kind).toBe(
+      "deny",
+    );
+  });
+
+  test.each<WrittenRule["action"]>([
+    { tiny: { verbs: ["drop"] } },
+    { tiny: { things: ["x"], wide: true } },
+    { classes: ["read"] },
+    { classes: ["administer"] },
+  ])("is denied by every guard that it could touch: %p", async (action) => {
+    expect(await decideOn([EVERYTHING], [guardOn(action)], [blind])).toMatchObject({
+      rules: ["guard"],
+      refusal: {
+        code: "not_understood",
+        message: "this cannot be read, so guard may apply: Not here.",
+        hint: "What cannot be read counts as able to do anything.",
+      },
+    });
+  });
+
+  test("is denied for sure by what is known of it", async () => {
+    expect(await decideOn([EVERYTHING], [guardOn({ tiny: { verbs: ["run"] } })], [blind])).toMatchObject({
+      refusal: { code: "denied", message: "Not here." },
+    });
+  });
+
+  test("is not touched by a guard of another protocol, subject or target", async () => {
+    const elsewhere = [
+      guardOn({ other: {} }),
+      guardOn({ any: true }, { id: "g2", subject: { kinds: ["agent"] } }),
+      guardOn({ any: true }, { id: "g3", target: { names: ["bag"] } }),
+    ];
+    expect((await decideOn([EVERYTHING], elsewhere, [blind])).kind).toBe("permit");
+  });
+
+  test("is there when the adapter says only that it did not understand", async () => {
+    const index = await indexOf([[permitFor({ any: true })]], []);
+    expect(decide(index, ann, operation(ann, [read({})], false), NOW)).toMatchObject({
+      refusal: { code: "not_understood" },
+    });
+    expect(decide(index, ann, operation(ann, [read({})], true), NOW).kind).toBe("permit");
+  });
+
+  test("an operation without accesses is not one that has nothing to permit", async () => {
+    const index = await indexOf([[permitFor({ any: true })]], []);
+    const empty = { ...operation(ann, [read({})]), accesses: [] as unknown as readonly [Access] };
+    expect(decide(index, ann, empty, NOW)).toMatchObject({ kind: "deny", refusal: { code: "not_understood" } });
+  });
+});
+
+describe("what belongs to every session", () => {
+  const begin = access({ class: "connect", facts: { verbs: ["get"] }, ambient: true });
+
+  test("needs only some permit on the target", async () => {
+    const narrow = permitFor({ tiny: { things: ["a"] } });
+    expect(await decideOn([narrow], [], [begin])).toMatchObject({ kind: "permit", rules: ["permit"] });
+    expect((await decideOn([{ ...narrow, target: { names: ["bag"] } }], [], [begin])).kind).toBe("deny");
+    expect((await decideOn([{ ...narrow, subject: { groups: ["devs"] } }], [], [begin])).kind).toBe("deny");
+    expect((await decideOn([permitFor({ other: {} })], [], [begin])).kind).toBe("deny");
+    expect((await decideOn([], [], [begin])).kind).toBe("deny");
+  });
+
+  test("is still denied by guards, and does not make the opaque ordinary", async () => {
+    expect((await decideOn([EVERYTHING], [guardOn({ classes: ["connect"] })], [begin])).kind).toBe("deny");
+    expect((await decideOn([permitFor({ any: true })], [], [{ ...begin, opaque: true }])).kind).toBe("deny");
+  });
+
+  test("names the permits that carried something, else the first by id", async () => {
+    const permits = [
+      permitFor({ tiny: { things: ["a"] } }, { id: "pa" }),
+      permitFor({ tiny: { things: ["b"] } }, { id: "pb" }),
+    ];
+    expect(await decideOn(permits, [], [begin, read({ things: ["b"] })])).toMatchObject({ rules: ["pb"] });
+    expect(await decideOn(permits, [], [begin])).toMatchObject({ rules: ["pa"] });
+  });
+});
+
+describe("a session opens", () => {
+  const connect = access({ class: "connect", facts: { verbs: ["get"] } });
+
+  test.each<[string, WrittenRule[], WrittenRule[], boolean]>([
+    ["when some permit could match", [permitFor({ tiny: { things: ["a"] } })], [], true],
+    ["not without a permit", [], [], false],
+    ["not for another's permit", [permitFor({ any: true }, { subject: { kinds: ["agent"] } })], [], false],
+    [
+      "not after the permit has ended",
+      [permitFor({ any: true }, { validUntil: new Date(NOW).toISOString() })],
+      [],
+      false,
+    ],
+    ["not against a deny on connect", [EVERYTHING], [guardOn({ classes: ["connect"] })], false],
+    ["though something else is denied", [EVERYTHING], [guardOn({ classes: ["write"] })], true],
+  ])("%s", async (_, permits, guards, expected) => {
+    const index = await indexOf([permits], [guards]);
+    expect(mayConnect(index, ann, operation(ann, [connect]), NOW).kind).toBe(expected ? "permit" : "deny");
+  });
+});
+
+describe("validity", () => {
+  test("begins at validFrom and ends before validUntil, and its edges are told", async () => {
+    const from = NOW + 1000;
+    const until = NOW + 5000;
+    const rule = permitFor(
+      { any: true },
+      { validFrom: new Date(from).toISOString(), validUntil: new Date(until).toISOString() },
+    );
+    const index = await indexOf([[rule]], []);
+    const at = (now: number) => decide(index, ann, operation(ann, [read({})]), now).kind;
+    expect([from - 1, from, until - 1, until].map(at)).toEqual(["deny", "permit", "permit", "deny"]);
+    expect([NOW, from, until - 1, until].map((now) => index.nextEdge(now))).toEqual([from, until, until, Infinity]);
+  });
+
+  test("with a clock that gives no number permits end and guards hold", async () => {
+    expect((await decideOn([permitFor({ any: true })], [], [read({})], ann, Number.NaN)).kind).toBe("deny");
+    const denied = await decideOn([EVERYTHING], [guardOn({ any: true })], [read({})], ann, Number.NaN);
+    expect(denied.rules).toEqual(["guard"]);
+  });
+});
+
+describe("a refusal says", () => {
+  test("what no rule permits, and which rule nearly did", async () => {
+    const permits = [permitFor({ tiny: { verbs: ["get"], things: ["a"], parts: ["a.x", "a.y"] } })];
+    const parts = (...names: string[]) => [read({ verbs: ["get"], things: ["a"], parts: names })] as const;
+    expect(await decideOn(permits, [], parts("a.x", "a.q"))).toMatchObject({
+      rules: [],
+      refusal: {
+        code: "denied",
+        event: "",
+        message: "no rule permits get on a",
+        hint: "permit would, but for parts a.q.",
+      },
+    });
+    expect(await decideOn(permits, [], parts("1", "2", "3", "4", "5"))).toMatchObject({
+      refusal: { hint: "permit would, but for parts 1, 2, 3 and 2 more." },
+    });
+    expect(await decideOn(permits, [], [read({ verbs: ["put"], things: ["b"] })])).toMatchObject({
+      refusal: { message: "no rule permits put on b", hint: "" },
+    });
+    expect(await decideOn(permits, [], [read({ verbs: ["get"], things: UNKNOWN })])).toMatchObject({
+      refusal: { message: "no rule permits get on unknown things" },
+    });
+    expect(await decideOn(permits, [], [access({ class: "forward", facts: {} })])).toMatchObject({
+      refusal: { message: "no rule permits forward" },
+    });
+  });
+
+  test("who has no permit at all", async () => {
+    expect(
+      await decideOn([permitFor({ any: true }, { subject: { kinds: ["human"] } })], [], [read({})], bot),
+    ).toMatchObject({
+      refusal: { message: "no rule permits anything on box to bot (agent)" },
+    });
+  });
+
+  test("the guard's own sentence, surest first, with every guard that applies", async () => {
+    const guards: WrittenRule[] = [
+      guardOn({ tiny: { things: ["x"] } }, { id: "a-unsure", deny: "Unsure." }),
+      guardOn({ tiny: { verbs: ["put"] } }, { id: "b-sure", deny: "Sure." }),
+    ];
+    const put = read({ verbs: ["put"], things: UNKNOWN });
+    expect(await decideOn([EVERYTHING], guards, [put])).toMatchObject({
+      rules: ["a-unsure", "b-sure"],
+      refusal: { code: "denied", message: "Sure.", rules: ["a-unsure", "b-sure"] },
+    });
+    expect(await decideOn([EVERYTHING], guards.slice(0, 1), [put])).toMatchObject({
+      refusal: {
+        code: "denied",
+        message: "Unsure.",
+        hint: "a-unsure looks at something that is not known here, so it applies.",
+      },
+    });
+  });
+
+  test("no more of a hostile name than fits a line", async () => {
+    const name = `a\nb\u001b[2J\u0085${"x".repeat(500)}\ud800`;
+    const decision = await decideOn(
+      [permitFor({ tiny: { verbs: ["put"] } })],
+      [],
+      [read({ verbs: ["get"], things: [name] })],
+    );
+    if (decision.kind !== "deny") throw new Error("was permitted");
+    expect(decision.refusal.message).toBe(`no rule permits get on a\ufffdb\ufffd[2J\ufffd${"x".repeat(92)}...`);
+  });
+});
+
+test("equal decisions are the same object, so that others can cache by it", async () => {
+  const index = await indexOf(
+    [[permitFor({ tiny: { things: ["a"] } }, { id: "pa" }), permitFor({ tiny: { things: ["b"] } }, { id: "pb" })]],
+    [],
+  );
+  const both = operation(ann, [read({ things: ["a"] }), read({ things: ["b"] })]);
+  expect(decide(index, ann, both, NOW)).toBe(
+    decide(index, ann, { ...both, accesses: both.accesses.toReversed() as never }, NOW),
+  );
+  const one = operation(ann, [read({ things: ["a"] })]);
+  expect(decide(index, ann, one, NOW)).toBe(decide(index, bot, operation(bot, one.accesses), NOW));
+});
