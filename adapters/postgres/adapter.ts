@@ -19,7 +19,7 @@ export const postgresAdapter: Adapter = {
       const { database } = settingsOf(target);
       const databases = new Databases(door, SYSTEM_CLOCK, 0);
       const answer = await databases.get(target, database).logIn(opened, [["application_name", "weir"]], 0);
-      if (isRefusal(answer)) return `${answer.message}: ${answer.hint}`;
+      if (isRefusal(answer)) return `${answer.message}: ${answer.detail}`;
       answer.upstream.close();
       return null;
     } finally {

@@ -103,7 +103,7 @@ export class TargetDatabase {
     const answer = await this.#openHouseConnection(opened);
     if (isRefusal(answer)) {
       this.#door.close(opened.session, { status: "failed" });
-      throw new Error(`${answer.message}. ${answer.hint}`);
+      throw new Error(`${answer.message}: ${answer.detail}`);
     }
     return {
       query: (sql) => answer.query(opened.permit, sql),
@@ -136,10 +136,15 @@ export class TargetDatabase {
     );
     if (login.kind === "loggedIn") return { upstream, login };
     upstream.close();
-    return refusal("target_unavailable", `the target "${this.#target.name}" does not let the gateway in`, {
-      event: opened.session.id,
-      hint: `The gateway's operator: ${login.detail}`,
-    });
+    return refusal(
+      "target_unavailable",
+      `the target "${this.#target.name}" does not let the gateway in: ${login.message}`,
+      {
+        event: opened.session.id,
+        hint: "The gateway's operator finds the reason under this id.",
+        detail: login.detail,
+      },
+    );
   }
 }
 

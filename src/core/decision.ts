@@ -27,6 +27,8 @@ export type Refusal = {
   readonly message: string;
   /** What to do next, for people; empty when there is nothing to do. */
   readonly hint: string;
+  /** What only the gateway's operator may see (addresses, a server's own words); never sent to a client. */
+  readonly detail: string;
   readonly rules: readonly RuleId[];
   /** The id to quote: the operation's, or the log event's. */
   readonly event: string;
@@ -36,9 +38,17 @@ export type Refusal = {
 export function refusal(
   code: RefusalCode,
   message: string,
-  more: { hint?: string; rules?: readonly RuleId[]; event?: string } = {},
+  more: { hint?: string; detail?: string; rules?: readonly RuleId[]; event?: string } = {},
 ): Refusal {
-  return { kind: "refusal", code, message, hint: more.hint ?? "", rules: more.rules ?? [], event: more.event ?? "" };
+  return {
+    kind: "refusal",
+    code,
+    message,
+    hint: more.hint ?? "",
+    detail: more.detail ?? "",
+    rules: more.rules ?? [],
+    event: more.event ?? "",
+  };
 }
 
 /** True when a port answered with a refusal instead of a value. */

@@ -144,10 +144,10 @@ export class GateDoor implements Door {
     try {
       return new PermittedUpstream(await this.#parts.dialer.dial(endpoint, DIAL_TIME_MS_MAX), session.id);
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
       return refusal("target_unavailable", `the target "${session.target.name}" cannot be reached`, {
         event: session.id,
-        hint: `The gateway's operator: ${why}`,
+        hint: "The gateway's operator finds the reason under this id.",
+        detail: error instanceof Error ? error.message : String(error),
       });
     }
   }
