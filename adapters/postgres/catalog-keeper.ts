@@ -249,7 +249,11 @@ export class CatalogKeeper {
   #drop(held: Open | null = this.#held): void {
     if (held === null || this.#held !== held) return;
     this.#held = null;
-    held.connection.close();
+    try {
+      held.connection.close();
+    } catch {
+      // It is given up in any case.
+    }
   }
 
   #announce(): void {
