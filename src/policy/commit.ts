@@ -1,7 +1,8 @@
 /** Which git commit a policy set is: its files are compared with the commit's tree, byte by byte. */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readFile, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import type { Folder, PolicyFile } from "./folder.ts";
 
 /** git is asked twice; a repository that does not answer in time counts as none. */
@@ -14,7 +15,7 @@ const GIT_OUTPUT_BYTES_MAX = 16_777_216;
  * Only git's object store is asked (`rev-parse`, `ls-tree`): no hook, filter or monitor of the repository runs.
  */
 export async function commitOf(folder: Folder): Promise<string | null> {
-  if (!isInRepository(folder.realDir)) return null;
+  if (repositoryOf(folder.realDir) === null) return null;
   const head = await git(folder.realDir, ["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]);
   const commit = head?.trim() ?? "";
   if (!isObjectId(commit)) return null;
@@ -29,10 +30,44 @@ export async function commitOf(folder: Folder): Promise<string | null> {
   return isSame && isWhole ? commit : "dirty";
 }
 
-function isInRepository(dir: string): boolean {
+/**
+ * A text that changes when the repository's HEAD moves (a commit, a checkout), for noticing without asking git that
+ * a set which was dirty has been committed. Empty outside a repository.
+ */
+export async function headStamp(realDir: string): Promise<string> {
+  const repository = repositoryOf(realDir);
+  if (repository === null) return "";
+  try {
+    const dotGit = join(repository, ".git");
+    const gitDir = (await stat(dotGit)).isDirectory()
+      ? dotGit
+      : linkedGitDir(repository, await readFile(dotGit, "utf8"));
+    const stamps = await Promise.all(["HEAD", "logs/HEAD"].map((name) => stampOf(join(gitDir, name))));
+    return stamps.join(" ");
+  } catch {
+    return "";
+  }
+}
+
+/** A worktree's `.git` is a file that says where its git folder is. */
+function linkedGitDir(repository: string, text: string): string {
+  return resolve(repository, text.replace("gitdir:", "").trim());
+}
+
+async function stampOf(file: string): Promise<string> {
+  try {
+    const { ino, size, mtimeNs } = await stat(file, { bigint: true });
+    return `${ino}:${size}:${mtimeNs}`;
+  } catch {
+    return "none";
+  }
+}
+
+/** The folder that holds `.git`: this one or the nearest above it; null outside a repository. */
+function repositoryOf(dir: string): string | null {
   for (let at = dir; ; at = dirname(at)) {
-    if (existsSync(join(at, ".git"))) return true;
-    if (dirname(at) === at) return false;
+    if (existsSync(join(at, ".git"))) return at;
+    if (dirname(at) === at) return null;
   }
 }
 

@@ -51,8 +51,8 @@ const MODES: readonly Mode[] = [
   { class: "administer", opaque: true, ambient: true },
 ];
 
-function accessOf(known: Facts, mode: Mode = { class: "read" }): Access {
-  return { ...mode, facts: known };
+function accessOf(known: Facts, mode?: Mode): Access {
+  return { class: "read", ...mode, facts: known };
 }
 
 function facts(values: Readonly<Record<string, Fact>>): Facts {

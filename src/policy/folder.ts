@@ -64,12 +64,16 @@ export async function readFolder(dir: string): Promise<Folder> {
  * A text that changes whenever a file of the set is added, removed, renamed, replaced or written: for noticing
  * changes without reading contents.
  */
-export async function fingerprintFolder(dir: string): Promise<string> {
+export async function fingerprintFolder(
+  dir: string,
+): Promise<{ readonly realDir: string; readonly fingerprint: string }> {
   const walk = await walkFolder(dir);
-  const lines = walk.entries.map((entry) => `${entry.path}\0${entry.identity}`);
-  return sha256Hex(
-    [walk.realDir, ...lines, ...walk.problems.map((problem) => `${problem.file}\0${problem.message}`)].join("\n"),
-  );
+  const lines = [
+    walk.realDir,
+    ...walk.entries.map((entry) => `${entry.path}\0${entry.identity}`),
+    ...walk.problems.map((problem) => `${problem.file}\0${problem.message}`),
+  ];
+  return { realDir: walk.realDir, fingerprint: sha256Hex(lines.join("\n")) };
 }
 
 function digestOf(files: readonly PolicyFile[]): string {

@@ -7,7 +7,7 @@ import type { Policy } from "../core/ports.ts";
 import type { Session, TimeMs } from "../core/session.ts";
 import type { Target } from "../core/target.ts";
 import type { Vocabulary } from "../core/vocabulary.ts";
-import { commitOf } from "./commit.ts";
+import { commitOf, headStamp } from "./commit.ts";
 import { decide, mayConnect } from "./decide.ts";
 import { fingerprintFolder, readFolder } from "./folder.ts";
 import type { Folder } from "./folder.ts";
@@ -62,6 +62,7 @@ export class PolicyStore implements Policy {
   #poll: ReturnType<typeof setInterval> | null = null;
   #debounce: ReturnType<typeof setTimeout> | null = null;
   #isClosed = false;
+  #isLooking = false;
 
   private constructor(
     active: Active,
@@ -168,41 +169,59 @@ export class PolicyStore implements Policy {
 
   /** Reloads when the folder is not as it was. */
   async #look(): Promise<void> {
-    const seen = await fingerprintFolder(this.#dir);
-    if (this.#isClosed || seen === this.#seen) return;
-    await this.reload();
+    if (this.#isClosed || this.#isLooking) return;
+    this.#isLooking = true;
+    try {
+      if ((await stampOf(this.#dir)) !== this.#seen && !this.#isClosed) await this.reload();
+    } catch {
+      // The change could not be recorded, so it was not made: look again at the next poll.
+      this.#seen = "";
+    } finally {
+      this.#isLooking = false;
+    }
   }
 
   async #reload(): Promise<ReloadResult> {
     const { folder, seen } = await readStable(this.#dir);
-    this.#seen = seen;
     const commit = await commitOf(folder);
     const active = this.#active;
     const loaded = await compileFolder(folder, this.#vocabularies, this.#targets);
-    if (hasErrors(loaded.problems)) return this.#reject(loaded.problems);
+    if (hasErrors(loaded.problems)) {
+      this.#reject(loaded.problems);
+      this.#seen = seen;
+      return { kind: "rejected", problems: loaded.problems };
+    }
+    const isSame = folder.digest === active.digest && commit === active.commit;
+    if (!isSame) {
+      const index = new RuleIndex(loaded.rules, this.#vocabularies);
+      // First the record, then the change: when the record fails, the old set stays.
+      this.#onEvent({ kind: "activated", digest: folder.digest, commit });
+      this.#active = { index, epoch: active.epoch + 1, digest: folder.digest, commit };
+    }
     this.#rejected = null;
-    if (folder.digest === active.digest && commit === active.commit)
-      return { kind: "unchanged", problems: loaded.problems };
-    const index = new RuleIndex(loaded.rules, this.#vocabularies);
-    this.#active = { index, epoch: active.epoch + 1, digest: folder.digest, commit };
-    this.#onEvent({ kind: "activated", digest: folder.digest, commit });
-    return { kind: "activated", problems: loaded.problems };
+    this.#seen = seen;
+    return { kind: isSame ? "unchanged" : "activated", problems: loaded.problems };
   }
 
-  #reject(problems: readonly Problem[]): ReloadResult {
+  #reject(problems: readonly Problem[]): void {
     const rejected = JSON.stringify(problems);
     if (rejected !== this.#rejected) this.#onEvent({ kind: "rejected", problems });
     this.#rejected = rejected;
-    return { kind: "rejected", problems };
   }
+}
+
+/** Changes whenever the set or its place in a repository may have changed. */
+async function stampOf(dir: string): Promise<string> {
+  const { realDir, fingerprint } = await fingerprintFolder(dir);
+  return `${fingerprint} ${await headStamp(realDir)}`;
 }
 
 /** Reads the folder until it is the same before and after. */
 async function readStable(dir: string): Promise<{ folder: Folder; seen: string }> {
-  let before = await fingerprintFolder(dir);
+  let before = await stampOf(dir);
   for (let read = 1; ; read++) {
     const folder = await readFolder(dir);
-    const after = await fingerprintFolder(dir);
+    const after = await stampOf(dir);
     if (after === before) return { folder, seen: after };
     if (read < READS_MAX) {
       before = after;
