@@ -178,6 +178,7 @@ describe("who does not answer as PostgreSQL does", () => {
     ["another protocol", text("HTTP/1.1 400 Bad Request\r\n\r\n"), NOT_THE_PROTOCOL],
     ["an unknown type", text("?\0\0\0\u0004"), NOT_THE_PROTOCOL],
     ["a length below its own", text("R\0\0\0\u0003"), NOT_THE_PROTOCOL],
+    ["a notice that ends before it begins", text("N\u00ff\u00ff\u00ff\u00ff"), NOT_THE_PROTOCOL],
     ["a negative length", text("R\u00ff\u00ff\u00ff\u00ff"), NOT_THE_PROTOCOL],
     ["a message of a gigabyte", text("E\u0040\0\0\0"), NOT_THE_PROTOCOL],
     ["a message that is too short inside", text("R\0\0\0\u0006\0\0"), NOT_THE_PROTOCOL],
