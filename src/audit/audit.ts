@@ -42,7 +42,11 @@ const WATCH_MS = 250;
 /** The first attempt to open the log again after a failure, and the longest wait between attempts. */
 const REOPEN_MS_MIN = 100;
 const REOPEN_MS_MAX = 5000;
+/** A log that fails again within this time after it was opened again waits longer before the next attempt. */
+const STABLE_MS = 10_000;
 const CLOSE_MS_MAX = 10_000;
+/** Ranges of lost records that are told apart; older ones are taken together. */
+const LOST_RANGES_MAX = 256;
 
 export type AuditOptions = {
   /** The gateway's data folder; made when it is not there. */
@@ -57,6 +61,7 @@ export type AuditOptions = {
 /** One writer with its ring and what it has been sent. */
 type Link = {
   readonly worker: Worker;
+  readonly exited: Promise<void>;
   readonly ring: SharedRing;
   readonly producer: RingProducer;
   readonly writer: RecordWriter;
@@ -86,6 +91,8 @@ export class AuditLog implements Audit {
   #watchedAtMs = 0;
   #reopenMs = REOPEN_MS_MIN;
   #reopenTimer: Timer | null = null;
+  #reopening: Promise<void> | null = null;
+  #reopenedAtMs = Number.NEGATIVE_INFINITY;
 
   private constructor(options: AuditOptions, lock: LogLock) {
     this.#options = options;
@@ -243,7 +250,10 @@ export class AuditLog implements Audit {
 
   /* ---- closing ---- */
 
-  /** Makes all that was handed over durable, closes the log cleanly and gives up its lock. Rejects when it could not. */
+  /**
+   * Makes all that was handed over durable, closes the log cleanly and gives up its lock. Rejects when it could not;
+   * the lock is then kept until the process ends, if a writer may still be at work.
+   */
   async close(): Promise<void> {
     if (this.#closing) return;
     let unclean = this.#failure;
@@ -258,23 +268,30 @@ export class AuditLog implements Audit {
     this.#closing = true;
     for (const timer of [this.#loginTimer, this.#watchTimer, this.#reopenTimer])
       if (timer !== null) clearTimeout(timer);
-    const { worker, ring } = this.#link;
-    const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
-    if (ring.state === STATE_SERVING) {
-      ring.order = ORDER_CLOSE;
-      ring.wake();
-      const tooLate = Promise.withResolvers<void>();
-      const timer = setTimeout(tooLate.resolve, CLOSE_MS_MAX);
-      await Promise.race([ended, tooLate.promise]);
-      clearTimeout(timer);
-    }
-    if (unclean === null && ring.state !== STATE_CLOSED)
+    const hasEnded = await this.#endWriter();
+    if (unclean === null && this.#link.ring.state !== STATE_CLOSED) {
       unclean = new AuditUnavailable("the log's writer did not end in time");
-    this.#durable = unclean === null ? this.#handedOver : this.#durable;
+    }
+    if (unclean === null) this.#durable = this.#handedOver;
     this.#failure = unclean ?? new AuditUnavailable("the log is closed");
     this.#settle();
-    this.#lock.release();
+    if (hasEnded) this.#lock.release();
     if (unclean !== null) throw unclean;
+  }
+
+  /** Has the writer finish; false when it did not in time. */
+  async #endWriter(): Promise<boolean> {
+    const { exited, ring } = this.#link;
+    // A failed writer has its order already: to write nothing more. One that is being started ends when it serves.
+    if (this.#failure === null) {
+      ring.order = ORDER_CLOSE;
+      ring.wake();
+    }
+    const tooLate = Promise.withResolvers<false>();
+    const timer = setTimeout(() => tooLate.resolve(false), CLOSE_MS_MAX);
+    const inTime = await Promise.race([Promise.all([exited, this.#reopening]).then(() => true), tooLate.promise]);
+    clearTimeout(timer);
+    return inTime;
   }
 
   /* ---- the writer ---- */
@@ -293,19 +310,28 @@ export class AuditLog implements Audit {
     const worker = (this.#options.startWriter ?? startWriter)(settings);
     const producer = new RingProducer(ring);
     const writer = new RecordWriter(producer);
-    return { worker, ring, producer, writer, templates: new Templates(writer) };
+    const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+    return { worker, exited, ring, producer, writer, templates: new Templates(writer) };
   }
 
   /** Resolves when a new writer serves; rejects with the reason when it cannot. */
   async #started({ worker }: Link): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      worker.on("message", (message: WriterMessage) => {
-        if (message.kind === "serving") resolve();
-        else if (message.kind === "failed") reject(new Error(message.reason));
-      });
-      worker.on("error", (error) => reject(new Error(`the log's writer died: ${reasonOf(error)}`)));
-      worker.on("exit", () => reject(new Error("the log's writer died")));
-    }).finally(() => worker.removeAllListeners());
+    const served = Promise.withResolvers<void>();
+    const onMessage = (message: WriterMessage): void => {
+      if (message.kind === "serving") served.resolve();
+      else if (message.kind === "failed") served.reject(new Error(message.reason));
+    };
+    const onExit = (): void => served.reject(new Error("the log's writer died"));
+    // Stays: what a writer that could not start says later must not end the gateway.
+    worker.on("error", (error) => served.reject(new Error(`the log's writer died: ${reasonOf(error)}`)));
+    worker.on("message", onMessage);
+    worker.on("exit", onExit);
+    try {
+      await served.promise;
+    } finally {
+      worker.off("message", onMessage);
+      worker.off("exit", onExit);
+    }
   }
 
   #listen(link: Link): void {
@@ -373,7 +399,8 @@ export class AuditLog implements Audit {
     this.#failure = new AuditUnavailable(`the audit log has failed: ${reason}`);
     ring.order = ORDER_ABANDON;
     ring.wake();
-    if (this.#handedOver > durable) this.#lost.push({ from: durable + 1, to: this.#handedOver });
+    this.#lose(durable + 1, this.#handedOver);
+    if (performance.now() - this.#reopenedAtMs > STABLE_MS) this.#reopenMs = REOPEN_MS_MIN;
     // Not at once: the failure may have been found inside a call from the listener. It comes before the log is opened again.
     queueMicrotask(() => {
       this.#progress();
@@ -381,9 +408,20 @@ export class AuditLog implements Audit {
     });
   }
 
+  #lose(from: Sequence, to: Sequence): void {
+    if (to < from) return;
+    this.#lost.push({ from, to });
+    const [first, second] = this.#lost;
+    if (this.#lost.length <= LOST_RANGES_MAX || first === undefined || second === undefined) return;
+    // What lies between the two counts as lost too: its operations would have to have run since before them.
+    this.#lost.splice(0, 2, { from: first.from, to: second.to });
+  }
+
   #reopenLater(after: NonNullable<WriterSettings["after"]>): void {
     if (this.#closing) return;
-    this.#reopenTimer = setTimeout(() => void this.#reopen(after), this.#reopenMs);
+    this.#reopenTimer = setTimeout(() => {
+      this.#reopening = this.#reopen(after);
+    }, this.#reopenMs);
     this.#reopenMs = Math.min(this.#reopenMs * 2, REOPEN_MS_MAX);
   }
 
@@ -397,13 +435,14 @@ export class AuditLog implements Audit {
     if (this.#closing) {
       link.ring.order = ORDER_CLOSE;
       link.ring.wake();
+      await link.exited;
       return;
     }
     this.#link = link;
     this.#listen(link);
     this.#durable = this.#handedOver;
     this.#failure = null;
-    this.#reopenMs = REOPEN_MS_MIN;
+    this.#reopenedAtMs = performance.now();
     this.#lag.clear();
     this.#progress();
   }

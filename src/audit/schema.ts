@@ -38,6 +38,9 @@ PRAGMA application_id = ${APPLICATION_ID};
 PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
+/** How many triggers there are. */
+export const TRIGGERS = 3;
+
 export const entry = sqliteTable("entry", {
   idx: integer("idx").primaryKey(),
   leaf: blob("leaf", { mode: "buffer" }).notNull(),

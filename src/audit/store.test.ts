@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "libsql";
+import * as v from "valibot";
 import { LeafWriter } from "./leaf.ts";
 import { leafHash } from "./merkle.ts";
 import { LogDamaged, LogStore } from "./store.ts";
@@ -37,11 +38,15 @@ function fill(count: number): void {
   store.close();
 }
 
+const rowSchema = v.tuple([v.string(), v.string()]);
+
 /** Does to the file what someone with the rights to it could do. */
 function tamper(sql: string, parameters: unknown[] = []): void {
   const database = new Database(path);
-  for (const trigger of ["entry_dense", "entry_no_update", "entry_no_delete"]) database.exec(`DROP TRIGGER ${trigger}`);
+  const triggers = database.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").raw(true).all([]);
+  for (const trigger of triggers) database.exec(`DROP TRIGGER ${v.parse(rowSchema, trigger)[0]}`);
   database.prepare(sql).run(parameters);
+  for (const trigger of triggers) database.exec(v.parse(rowSchema, trigger)[1]);
   database.close();
 }
 
@@ -97,7 +102,7 @@ test("what was done to the file is found", () => {
     [
       "UPDATE entry SET leaf = (SELECT leaf FROM entry AS o WHERE o.idx = 15 - entry.idx), hash = (SELECT hash FROM entry AS o WHERE o.idx = 15 - entry.idx) WHERE idx IN (7, 8)",
       [],
-      "says that it is entry",
+      "do not match its root",
     ],
     ["DELETE FROM entry WHERE idx = 7", [], "entry 7 is missing"],
     ["DELETE FROM entry WHERE idx > 17", [], "18 entries where its head says 20"],
@@ -114,6 +119,14 @@ test("what was done to the file is found", () => {
     tamper(sql, parameters);
     expect(open, sql).toThrow(message);
   }
+});
+
+test("a log without its triggers is refused", () => {
+  fill(1);
+  const database = new Database(path);
+  database.exec("DROP TRIGGER entry_no_delete");
+  database.close();
+  expect(open).toThrow("triggers");
 });
 
 test("a file that is no log is refused", () => {
