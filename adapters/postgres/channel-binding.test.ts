@@ -1,5 +1,5 @@
 /** Tests that logins are bound to certificates of every kind as PostgreSQL binds them, and that no bytes make the reader fail. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, test, setDefaultTimeout } from "bun:test";
 import { createHash, X509Certificate } from "node:crypto";
 import * as fc from "fast-check";
 import { createAuthority, type IssueOptions } from "../../test/servers/certificates.ts";
@@ -7,6 +7,9 @@ import { startPostgres } from "../../test/servers/postgres.ts";
 import { ANY_PERMIT, dialUpstream } from "../../test/servers/upstream.ts";
 import { tlsServerEndPoint } from "./channel-binding.ts";
 import { logIn } from "./upstream.ts";
+
+// Real servers, on machines that may be busy.
+setDefaultTimeout(60_000);
 
 type KeyType = NonNullable<IssueOptions["keyType"]>;
 const der = (pem: string): Uint8Array => new X509Certificate(pem).raw;
@@ -72,7 +75,7 @@ describe("bytes that are no certificate have no hash", () => {
     );
     fc.assert(
       fc.property(fc.nat({ max: good.length - 1 }), fc.nat({ max: 255 }), (at, byte) => {
-        const changed = good.slice();
+        const changed = Uint8Array.from(good);
         changed[at] = byte;
         tlsServerEndPoint(changed);
       }),

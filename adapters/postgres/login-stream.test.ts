@@ -1,5 +1,5 @@
 /** Tests of logging in to servers that are not what they should be: silent, chatty, garbled, lying, or somebody in between. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test, setDefaultTimeout } from "bun:test";
 import { createServer, type Server, type Socket } from "node:net";
 import { connect as connectTls, createSecureContext, TLSSocket } from "node:tls";
 import * as fc from "fast-check";
@@ -21,6 +21,9 @@ import {
 } from "./protocol/backend.ts";
 import { encodeSslRequest } from "./protocol/startup.ts";
 import { type LoggedIn, logIn, type LoginFailure, type LoginSettings } from "./upstream.ts";
+
+// Real servers, on machines that may be busy.
+setDefaultTimeout(60_000);
 
 const servers: Server[] = [];
 afterAll(() => {

@@ -1,9 +1,12 @@
 /** Tests of the gateway's own questions: answers, errors, bounds, and connections that end. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test, setDefaultTimeout } from "bun:test";
 import { type PostgresServer, startPostgres } from "../../test/servers/postgres.ts";
 import { ANY_PERMIT, dialUpstream } from "../../test/servers/upstream.ts";
 import { HOUSE_LIMITS, HouseConnection, HouseConnectionLost, type HouseLimits, HouseQueryError } from "./query.ts";
 import { logIn } from "./upstream.ts";
+
+// Real servers, on machines that may be busy.
+setDefaultTimeout(60_000);
 
 let server: PostgresServer;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 /** Tests of logging in to real PostgreSQL servers: every method under every TLS mode, and everything that must fail. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test, setDefaultTimeout } from "bun:test";
 import { type Authority, createAuthority, type Issued } from "../../test/servers/certificates.ts";
 import { type PostgresServer, startPostgres } from "../../test/servers/postgres.ts";
 import { ANY_PERMIT, dialUpstream } from "../../test/servers/upstream.ts";
@@ -7,6 +7,9 @@ import type { Endpoint, Upstream } from "../../src/core/ports.ts";
 import { HouseConnection } from "./query.ts";
 import type { TlsMode } from "./settings.ts";
 import { cancelRequest, type LoggedIn, logIn, type LoginFailure, type LoginSettings } from "./upstream.ts";
+
+// Real servers, on machines that may be busy.
+setDefaultTimeout(60_000);
 
 const PASSWORD = "päss wörd ª";
 const ROLES = `

@@ -1,5 +1,5 @@
 /** Tests of TLS in mid-connection: which peers are taken for whom, and what may not come before. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test, setDefaultTimeout } from "bun:test";
 import { X509Certificate } from "node:crypto";
 import { createServer, type Server, type Socket } from "node:net";
 import { createSecureContext, TLSSocket } from "node:tls";
@@ -7,6 +7,9 @@ import { type Authority, createAuthority, type IssueOptions, type Issued } from 
 import type { Connection, TlsOptions } from "../core/ports.ts";
 import { TlsError } from "./dial-error.ts";
 import { DirectDialer } from "./direct.ts";
+
+// Real servers, on machines that may be busy.
+setDefaultTimeout(60_000);
 
 const dialer = new DirectDialer();
 let trusted: Authority;

@@ -1,7 +1,10 @@
 /** Tests that the test servers start, obey their options and leave nothing behind. */
-import { expect, test } from "bun:test";
+import { expect, test, setDefaultTimeout } from "bun:test";
 import { existsSync } from "node:fs";
 import { startPostgres } from "./postgres.ts";
+
+// Real servers, on machines that may be busy.
+setDefaultTimeout(60_000);
 
 test("a server answers, and is gone after stop", async () => {
   const server = await startPostgres({ sql: "create table t as select 1 as a", settings: { work_mem: "7MB" } });

@@ -301,6 +301,8 @@ function writeConfiguration(dataDir: string, options: PostgresOptions, account: 
     max_connections: 100,
     listen_addresses: "127.0.0.1",
     lc_messages: "C",
+    // In the data folder, so that a server that is killed leaves nothing behind.
+    dynamic_shared_memory_type: "mmap",
   };
   if (options.ssl !== undefined) {
     write("server.crt", options.ssl.cert);
