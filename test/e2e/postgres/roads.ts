@@ -91,13 +91,12 @@ export class Roads {
     for (const road of this.all) {
       if (this.#reset !== undefined) await this.admin(this.#reset);
       const client = await this.connect(road, login);
-      let problem: unknown = null;
-      await scenario(client, road).catch((error: unknown) => (problem = error));
+      const answer = await scenario(client, road).catch((error: Error) => error);
       const seen = greeting(client.received);
       client.abandon();
       // A difference says more than what it led to.
       if (expected !== null) expect({ road: road.name, seen }).toEqual({ road: road.name, seen: expected });
-      if (problem !== null) throw problem;
+      if (answer instanceof Error) throw answer;
       expected ??= seen;
     }
     return expected ?? [];

@@ -90,7 +90,7 @@ function details(message: Message): string {
       return ` ${shown(decodeFunctionCallResponse(body))}`;
     case "A": {
       const { channel, payload } = decodeNotification(body);
-      return ` ${channel} ${payload}`;
+      return ` ${channel} ${shown(payload)}`;
     }
     case "v": {
       const { minor, unknownOptions } = decodeNegotiateProtocolVersion(body);

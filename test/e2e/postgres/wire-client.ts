@@ -227,6 +227,15 @@ export class WireClient {
     await other.end();
   }
 
+  /** Takes no more bytes until resume(). */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
   /** Says goodbye and resolves when the connection is closed. */
   async terminate(): Promise<void> {
     if (this.#isEnded) return;

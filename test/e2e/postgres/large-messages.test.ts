@@ -1,0 +1,136 @@
+/** Values of 200 MB pass in both directions, and the gateway's memory stays what it was. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import {
+  encodeBind,
+  encodeCopyDone,
+  encodeExecute,
+  encodeParse,
+  encodeQuery,
+  encodeSync,
+} from "../../../adapters/postgres/protocol/frontend.ts";
+import { Roads } from "./roads.ts";
+import { rows } from "./transcript.ts";
+import type { WireClient } from "./wire-client.ts";
+
+const MIB = 1024 * 1024;
+const VALUE_BYTES = 200 * MIB;
+const CHUNK = Buffer.alloc(MIB, "weir");
+/** What a stream of any length may cost: a few buffers, and what the collector has not taken back yet. */
+const GROWTH_BYTES_MAX = 96 * MIB;
+const BYTEA = 17;
+
+let roads: Roads;
+
+beforeAll(async () => {
+  roads = await Roads.start();
+});
+
+afterAll(async () => {
+  await roads.stop();
+});
+
+/** A number of bytes from /proc/PID/status. */
+function memory(pid: number, line: "VmRSS" | "VmHWM"): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(new RegExp(`${line}:\\s*(\\d+) kB`, "u").exec(status)?.[1]) * 1024;
+}
+
+/** Runs work on both gateways and expects that neither grew by more than a stream may cost. */
+async function bounded(work: (client: WireClient) => Promise<void>): Promise<void> {
+  for (const [index, gateway] of roads.gateways.entries()) {
+    const road = roads.all[index + 1];
+    if (road === undefined) throw new Error("no road");
+    const client = await roads.connect(road);
+    const before = memory(gateway.pid, "VmRSS");
+    await work(client);
+    expect(memory(gateway.pid, "VmHWM") - before).toBeLessThan(GROWTH_BYTES_MAX);
+    await client.terminate();
+  }
+}
+
+/** Sends so many bytes of a repeated chunk. */
+async function sendValue(client: WireClient, bytes: number): Promise<void> {
+  for (let sent = 0; sent < bytes; sent += CHUNK.length) await client.sendAll(CHUNK.subarray(0, bytes - sent));
+}
+
+/** The header of a message whose body is sent apart. */
+function header(type: string, bodyBytes: number): Buffer {
+  const head = Buffer.alloc(5);
+  head.write(type, "latin1");
+  head.writeInt32BE(bodyBytes + 4, 1);
+  return head;
+}
+
+test("a parameter in Bind", async () => {
+  await bounded(async (client) => {
+    client.send(encodeParse("", "SELECT length($1), md5($1)", [BYTEA]));
+    const whole = encodeBind({
+      portal: "",
+      statement: "",
+      parameterFormats: [1],
+      parameters: [Buffer.alloc(0)],
+      resultFormats: [],
+    });
+    // The empty parameter's length stands before the count of result formats.
+    const before = Buffer.from(whole.subarray(5, -2));
+    const after = whole.subarray(-2);
+    before.writeInt32BE(VALUE_BYTES, before.length - 4);
+    client.send(header("B", before.length + VALUE_BYTES + after.length), before);
+    await sendValue(client, VALUE_BYTES);
+    client.send(after, encodeExecute(""), encodeSync());
+    const [[length] = []] = rows(await client.ready());
+    expect(length).toBe(`${VALUE_BYTES}`);
+  });
+});
+
+test("a cell of a row, from both protocols", async () => {
+  const sql = `SELECT repeat('weir', ${VALUE_BYTES / 4})`;
+  await bounded(async (client) => {
+    const simple = (await client.ask(encodeQuery(sql))).find(({ type }) => type === "D");
+    client.send(encodeParse("", sql));
+    client.send(encodeBind({ portal: "", statement: "", parameterFormats: [], parameters: [], resultFormats: [] }));
+    const extended = (await client.ask(encodeExecute(""), encodeSync())).find(({ type }) => type === "D");
+    expect(simple?.bodyBytes).toBe(VALUE_BYTES + 6);
+    expect(extended?.sha256).toBe(simple?.sha256 ?? "");
+  });
+});
+
+test("one message of COPY data", async () => {
+  await bounded(async (client) => {
+    await client.ask(encodeQuery("CREATE TEMP TABLE big (t text)"));
+    client.send(encodeQuery("COPY big FROM STDIN"));
+    await client.until("G");
+    client.send(header("d", VALUE_BYTES));
+    await sendValue(client, VALUE_BYTES);
+    client.send(encodeCopyDone());
+    await client.ready();
+    expect(rows(await client.ask(encodeQuery("SELECT length(t) FROM big")))).toEqual([[`${VALUE_BYTES}`]]);
+    const [, out] = await client.ask(encodeQuery("COPY big TO STDOUT"));
+    expect(out?.bodyBytes).toBe(VALUE_BYTES + 1);
+  });
+});
+
+test("a result that the client does not read stays at the server", async () => {
+  const [gateway] = roads.gateways;
+  const client = await roads.connect(roads.all[1]);
+  const before = memory(gateway.pid, "VmRSS");
+  client.pause();
+  client.send(encodeQuery("SELECT repeat('x', 1000) FROM generate_series(1, 200000)"));
+  // The server fills all buffers and then waits for its client, which is the gateway.
+  const stuck = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ClientWrite'";
+  while (roads.server.psql(stuck) !== "1") await Bun.sleep(10);
+  expect(memory(gateway.pid, "VmHWM") - before).toBeLessThan(GROWTH_BYTES_MAX);
+  client.resume();
+  const messages = await client.ready();
+  expect(messages.filter(({ type }) => type === "D")).toHaveLength(200_000);
+  await client.terminate();
+});
+
+test("a value that is longer than PostgreSQL takes closes the session", async () => {
+  const client = await roads.connect(roads.all[1]);
+  client.send(header("B", 0x40000000));
+  const messages = await client.end();
+  expect(messages[0]?.type).toBe("E");
+  expect(messages[0]?.body.toString("latin1")).toContain("C08P01");
+});
