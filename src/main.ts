@@ -4,6 +4,7 @@ import { lockDataFolder, prepareDataFolder } from "./api/data-folder.ts";
 import type { House, ListenerStatus, Status, TargetStatus, TokenView } from "./api/house.ts";
 import { serveApi } from "./api/server.ts";
 import { AuditLog } from "./audit/audit.ts";
+import { LogReader } from "./audit/query.ts";
 import type { Config, Listener } from "./config/config.ts";
 import { refusal } from "./core/decision.ts";
 import type { Adapter, Approvals, Clock, Listen, Served } from "./core/ports.ts";
@@ -20,7 +21,8 @@ import type { PolicyEvent } from "./policy/store.ts";
 
 /** How long a target's answer to `weir status` is taken for the present. */
 const PROBE_AGE_MS_MAX = 10_000;
-const PROBE_TIME_MS_MAX = 15_000;
+/** Below the 10 s after which the local socket's server gives up on a silent answer. */
+const PROBE_TIME_MS_MAX = 8_000;
 /** Beyond the drain time itself: for the last bytes, and for an adapter that does not keep it. */
 const DRAIN_GRACE_MS = 5_000;
 
@@ -55,7 +57,11 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
   let drained: Promise<void> | null = null;
   const drain = async (): Promise<void> => {
     house.beginDrain();
-    await closing.disposeAsync();
+    try {
+      await closing.disposeAsync();
+    } catch (error) {
+      throw new Error(`the gateway has ended, but not cleanly: ${reasonsOf(error).join("; ")}`, { cause: error });
+    }
   };
   void house.probeAll();
   return { listeners: house.listeners, drain: async () => (drained ??= drain()) };
@@ -232,7 +238,7 @@ class RunningHouse implements House {
       policy: { digest: policy.digest, commit: policy.commit, problems: policyWatch.problems },
       log: {
         durability: config.audit.durability,
-        entries: audit.durable,
+        entries: await logSize(config.data),
         failure: audit.failure?.message ?? null,
         lastWitness: null,
       },
@@ -294,6 +300,15 @@ export function tokenView(record: TokenRecord): TokenView {
   };
 }
 
+async function logSize(folder: string): Promise<number> {
+  const log = LogReader.open(folder);
+  try {
+    return await log.size();
+  } finally {
+    log.close();
+  }
+}
+
 function isoTime(timeMs: number): string {
   return new Date(timeMs).toISOString();
 }
@@ -315,6 +330,12 @@ export function bindReason(error: unknown): string {
   if (code === "EACCES") return "this user may not bind the port; choose one above 1023";
   if (code === "EADDRNOTAVAIL") return "this is no address of this machine; name one that is, or 0.0.0.0 for all";
   return messageOf(error);
+}
+
+/** What went wrong while several things were closed, in the order in which it happened. */
+function reasonsOf(error: unknown): string[] {
+  if (error instanceof SuppressedError) return [...reasonsOf(error.suppressed), ...reasonsOf(error.error)];
+  return [messageOf(error)];
 }
 
 function messageOf(error: unknown): string {

@@ -9,7 +9,7 @@ const ANSWER_TIME_MS_MAX = 30_000;
 const HEALTH_TIME_MS_MAX = 5_000;
 
 /** The gateway answered that it cannot; the message is its own. */
-export class ApiError extends Error {
+class ApiError extends Error {
   readonly code = "API_ERROR";
 }
 

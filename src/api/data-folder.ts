@@ -1,15 +1,17 @@
 /** The data folder: made on first use, open to its owner only, and used by one gateway at a time. */
-import { chmodSync, closeSync, mkdirSync, openSync, statSync, unlinkSync } from "node:fs";
+import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, statSync, unlinkSync } from "node:fs";
 import { join, relative } from "node:path";
 import Database from "libsql";
 
 const PRIVATE_FOLDER = 0o700;
 const PRIVATE_FILE = 0o600;
+/** How the names of weir's files in the folder begin. */
+const OWN_FILES = ["audit.", "gateway.", "identity.", "lock", "weir.sock"];
 /** What the kernel takes as the address of a local socket, its closing NUL apart (unix(7)). */
 const SOCKET_PATH_BYTES_MAX = 107;
 
 /** The data folder cannot be used; the message says why and what to do. */
-export class DataFolderError extends Error {
+class DataFolderError extends Error {
   readonly code = "DATA_FOLDER";
 }
 
@@ -21,7 +23,7 @@ export class DataFolderInUse extends Error {
 /** Held until it is released or the process ends, however it ends. */
 export type DataFolderLock = { release(): void };
 
-/** Makes the folder when it is not there. Throws DataFolderError when others could get at it. */
+/** Makes the folder when it is not there. Throws DataFolderError when it cannot be the owner's only. */
 export function prepareDataFolder(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER });
@@ -32,7 +34,14 @@ export function prepareDataFolder(folder: string): void {
         `${folder} belongs to another user; start weir as its owner, or name another with \`data\``,
       );
     }
-    if ((stat.mode & 0o077) !== 0) chmodSync(folder, PRIVATE_FOLDER);
+    if ((stat.mode & 0o077) === 0) return;
+    // A folder made for this, or one that was weir's already, is closed; one that others use too is left alone.
+    if (!readdirSync(folder).every((name) => OWN_FILES.some((own) => name.startsWith(own)))) {
+      throw new DataFolderError(
+        `${folder} is open to others and holds files that are not weir's; name a folder of its own with \`data\``,
+      );
+    }
+    chmodSync(folder, PRIVATE_FOLDER);
   } catch (error) {
     throw error instanceof DataFolderError
       ? error

@@ -41,7 +41,7 @@ export type Status = {
   readonly policy: { readonly digest: string; readonly commit: string | null; readonly problems: readonly string[] };
   readonly log: {
     readonly durability: string;
-    /** Entries that are durable. */
+    /** Entries in the log, of all runs. */
     readonly entries: number;
     /** Null while the log works. */
     readonly failure: string | null;

@@ -9,8 +9,8 @@ const BODY_BYTES_MAX = 65_536;
 
 export type ApiServer = { stop(): Promise<void> };
 
-/** The routes; apart from the socket, so that they can be tried without one. */
-export function apiRoutes(house: House): Hono {
+/** The routes. */
+function apiRoutes(house: House): Hono {
   const app = new Hono();
   app.get("/api/v1/health", (c) => c.json({ ok: true }));
   app.get("/api/v1/status", async (c) => c.json(await house.status()));

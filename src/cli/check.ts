@@ -14,6 +14,7 @@ import { DirectDialer } from "../dial/direct.ts";
 import { GateDoor } from "../gate/door.ts";
 import { bindReason } from "../main.ts";
 import { checkPolicies } from "../policy/check.ts";
+import { printable } from "./audit-lines.ts";
 import { CONFIG_OPTION } from "./command.ts";
 import type { Command } from "./command.ts";
 import { readConfiguration } from "./configuration.ts";
@@ -47,7 +48,7 @@ export const checkCommand: Command = {
     if (args.isJson) {
       terminal.out(JSON.stringify({ ok: isGood, problems: findings.map((finding) => finding.json) }));
     } else {
-      for (const finding of findings) terminal.err(finding.line);
+      for (const finding of findings) terminal.err(printable(finding.line));
       if (isGood) terminal.out("ok");
     }
     return isGood ? 0 : 1;

@@ -1,6 +1,7 @@
 /** `weir status`: what the running gateway is doing. */
 import { ApiClient } from "../api/client.ts";
 import type { Status } from "../api/house.ts";
+import { printable } from "./audit-lines.ts";
 import { CommandError, CONFIG_OPTION } from "./command.ts";
 import type { Command } from "./command.ts";
 import { requireConfiguration } from "./configuration.ts";
@@ -23,7 +24,7 @@ export const statusCommand: Command = {
     if (gateway === null) throw new CommandError(`no gateway runs on ${config.data}`, "Start it: weir up");
     const status = await gateway.status();
     if (args.isJson) terminal.out(JSON.stringify(status));
-    else for (const line of describe(status)) terminal.out(line);
+    else for (const line of describe(status)) terminal.out(printable(line));
     return status.log.failure === null ? 0 : 1;
   },
 };
@@ -43,7 +44,7 @@ function describe(status: Status): string[] {
     ),
     `policy    ${policy.digest.slice(0, 16)}, ${policy.commit === null ? "not in git" : `commit ${policy.commit}`}`,
     ...policy.problems.map((line) => `policy    REJECTED CHANGE: ${line}`),
-    `log       ${log.failure === null ? `${log.entries} entries in this run, ${log.durability}` : `FAILED, everything is refused: ${log.failure}`}`,
+    `log       ${log.failure === null ? `${log.entries} entries, ${log.durability}` : `FAILED, everything is refused: ${log.failure}`}`,
     `log       ${witnessed}`,
   ];
 }

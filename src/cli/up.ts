@@ -6,6 +6,7 @@ import { formatProblem } from "../config/problem.ts";
 import { startGateway } from "../main.ts";
 import type { Gateway } from "../main.ts";
 import { PolicyInvalid } from "../policy/problems.ts";
+import { printable } from "./audit-lines.ts";
 import { CommandError, CONFIG_OPTION } from "./command.ts";
 import type { Command, ExitStatus, Terminal } from "./command.ts";
 import { readConfiguration, requireConfiguration } from "./configuration.ts";
@@ -32,7 +33,7 @@ export const upCommand: Command = {
       adapters: ADAPTERS,
       version: VERSION,
       clock: { now: () => Date.now() },
-      say: (line: string) => terminal.err(`weir: ${line}`),
+      say: (line: string) => terminal.err(`weir: ${printable(line)}`),
     };
     const signals = new Signals();
     let gateway: Gateway;

@@ -3,6 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import * as fc from "fast-check";
 import * as v from "valibot";
 import { loadConfig, parseConfig } from "./load.ts";
 import type { Loaded } from "./load.ts";
@@ -438,4 +439,67 @@ describe("a file that cannot be read", () => {
       expect(found.map(({ code, line, message }) => [code, line, message])).toEqual([["UNREADABLE", null, expected]]);
     });
   }
+});
+
+describe("whatever the file holds", () => {
+  const words = [
+    "name",
+    "listen",
+    "postgres",
+    "targets",
+    "limits",
+    "env",
+    "file",
+    "tls",
+    "cert",
+    "labels",
+    "audit",
+    "policies",
+    "seal",
+  ];
+  const value = fc.letrec((tie) => ({
+    tree: fc.oneof(
+      { maxDepth: 5 },
+      fc.constantFrom<unknown>(null, true, 0, -1, 1.5, 1e300, "", "auto", "10s", "x"),
+      fc.string(),
+      fc.array(tie("tree"), { maxLength: 3 }),
+      fc.dictionary(fc.oneof(fc.constantFrom(...words), fc.string()), tie("tree"), { maxKeys: 4 }),
+    ),
+  })).tree;
+
+  function expectAnswer(text: string): void {
+    const { config, problems: found } = parse(text);
+    expect(config === null).toBe(found.some((problem) => problem.severity === "error"));
+    for (const problem of found) {
+      expect(problem.line).toBeGreaterThan(0);
+      expect(problem.column).toBeGreaterThan(0);
+    }
+  }
+
+  test("a tree of any shape is read or refused with places", () => {
+    fc.assert(fc.property(value, (tree) => expectAnswer(JSON.stringify(tree))));
+  });
+
+  test("a part of the tree of any shape is read or refused with places", () => {
+    const good = {
+      name: "gw",
+      listen: { postgres: {} },
+      targets: { db: { postgres: { host: "h", database: "d", user: "u" } } },
+    };
+    fc.assert(
+      fc.property(
+        fc.constantFrom("name", "listen", "targets", "identity", "limits", "audit", "policies", "data"),
+        value,
+        (key, part) => expectAnswer(JSON.stringify({ ...good, [key]: part })),
+      ),
+    );
+  });
+
+  test("damaged text is read or refused with places", () => {
+    fc.assert(
+      fc.property(fc.nat(GOOD.length), fc.nat(10), fc.string({ maxLength: 5 }), (at, length, put) =>
+        expectAnswer(GOOD.slice(0, at) + put + GOOD.slice(at + length)),
+      ),
+    );
+  });
 });

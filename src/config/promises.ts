@@ -1,7 +1,8 @@
 /**
- * What the file asks for and this version cannot give. A promise that would not be kept is an error; a part whose
- * absence only keeps people out is a warning.
+ * What a well-formed file asks for that cannot be given, by this version or at all. A promise that would not be kept
+ * is an error; a part whose absence only keeps people out is a warning.
  */
+import { certificateProblem } from "./certificates.ts";
 import type { Problem } from "./problem.ts";
 import { targetSections } from "./schema.ts";
 import type { ConfigFile, TargetSchemas } from "./schema.ts";
@@ -59,6 +60,13 @@ export function promiseProblems(file: ConfigFile, source: Source, adapters: Targ
   } else if (postgres.tls === "off" && !isLoopback(postgres.host)) {
     const message = `without TLS only clients on this machine can log in, because tokens never cross a network in plain text; write tls: auto`;
     problems.push(source.at("warning", "NOT_SERVED", "key", ["listen", "postgres", "tls"], message));
+  }
+  if (typeof postgres?.tls === "object") {
+    const problem = certificateProblem(postgres.tls, Date.now());
+    if (problem !== null) {
+      const path = ["listen", "postgres", "tls", problem.key];
+      problems.push(source.at("error", "BAD_VALUE", "value", path, `${path.join(".")}: ${problem.message}`));
+    }
   }
   if (Object.keys(file.targets).length === 0) warn(["targets"], "there are no targets: nobody can open a session");
   return problems;

@@ -10,7 +10,7 @@ const SECOND_MS = 1_000;
 const KIB = 1_024;
 
 /** A name of a target or a subject: `[a-z0-9-]+`, at most 63 characters. */
-export function isName(text: string): boolean {
+function isName(text: string): boolean {
   if (text.length === 0 || text.length > NAME_CHARS_MAX) return false;
   for (const char of text) {
     if (!(char >= "a" && char <= "z") && !(char >= "0" && char <= "9") && char !== "-") return false;
@@ -18,7 +18,7 @@ export function isName(text: string): boolean {
   return true;
 }
 
-export const NAME_RULE = `a name is made of a-z, 0-9 and "-", at most ${NAME_CHARS_MAX} characters`;
+const NAME_RULE = `a name is made of a-z, 0-9 and "-", at most ${NAME_CHARS_MAX} characters`;
 
 const text = v.pipe(v.string(), v.nonEmpty("must not be empty"));
 const name = v.pipe(v.string(), v.check(isName, NAME_RULE));

@@ -3,7 +3,7 @@
 const WORD_CHARS_MAX = 64;
 
 /** The known word within two edits of `word` (one edit for words under five letters), or null. Ties go to the first. */
-export function nearest(word: string, known: readonly string[]): string | null {
+function nearest(word: string, known: readonly string[]): string | null {
   if (word.length > WORD_CHARS_MAX) return null;
   const lower = word.toLowerCase();
   let best: string | null = null;
