@@ -112,6 +112,7 @@ export class Conversation implements RunOwner, ReplyHandler {
   #settingsCannotBeAsked = false;
   #catalogTouched = false;
   #catalogIsStale = false;
+  #hasLoadedCatalog = false;
   #houseAnswers: string[] = [];
   #upstreamIsFull = false;
   #clientIsFull = false;
@@ -572,14 +573,13 @@ export class Conversation implements RunOwner, ReplyHandler {
     return reading === null ? null : this.#analyseUnder(sql, reading);
   }
 
-  /** Null: not now; a long text is read in a process of its own. */
+  /** Null: not now; a long text is read in a process of its own, and a name that is not known may be in a newer catalog. */
   #analyseUnder(sql: Uint8Array, reading: Reading): Analysis | null {
     const slow = this.#slowAnalysis;
     this.#slowAnalysis = null;
-    if (slow !== null && isSameReading(slow.reading, reading) && Buffer.compare(slow.sql, sql) === 0)
-      return slow.analysis;
-    const analysis = this.#parts.database.analyser.analyse(sql, reading);
-    if (!(analysis instanceof Promise)) return analysis;
+    const isSlow = slow !== null && isSameReading(slow.reading, reading) && Buffer.compare(slow.sql, sql) === 0;
+    const analysis = isSlow ? slow.analysis : this.#parts.database.analyser.analyse(sql, reading);
+    if (!(analysis instanceof Promise)) return this.#needsCatalog(analysis) ? null : analysis;
     this.#await(
       analysis.then((result) => {
         this.#slowAnalysis = { sql, reading, analysis: result };
@@ -588,19 +588,30 @@ export class Conversation implements RunOwner, ReplyHandler {
     return null;
   }
 
+  /**
+   * Was something not known that the catalog, loaded again, may know? Then it is loaded, once for each text. Other
+   * texts do not wait for it: names that the session's own DDL has changed are unknown until then.
+   */
+  #needsCatalog(analysis: Analysis): boolean {
+    const { database } = this.#parts;
+    const mayHelp = (this.#catalogIsStale || database.catalog === null) && !this.#hasLoadedCatalog;
+    this.#hasLoadedCatalog = false;
+    if (!mayHelp) return false;
+    if (database.catalog !== null && !analysis.accesses.some((access) => access.opaque)) return false;
+    this.#hasLoadedCatalog = true;
+    this.#catalogIsStale = false;
+    this.#await(
+      database.refreshCatalog().then(() => {
+        if (!this.#catalogTouched) this.#reading.clearRedefined();
+      }),
+    );
+    return true;
+  }
+
   /** How a text is read now. Null: something is under way that may change it; come again. */
   #readingNow(): Reading | null {
     if (this.#barriers > 0) {
       this.#flushForBarrier();
-      return null;
-    }
-    if (this.#catalogIsStale) {
-      this.#catalogIsStale = false;
-      this.#await(
-        this.#parts.database.refreshCatalog().then(() => {
-          if (!this.#catalogTouched) this.#reading.clearRedefined();
-        }),
-      );
       return null;
     }
     if (!this.#reading.isStale) return this.#reading.current();
@@ -615,12 +626,7 @@ export class Conversation implements RunOwner, ReplyHandler {
 
   /** A prepared statement as it would be read now; null: not now. */
   #readAgain(statement: Statement): Analysis | null {
-    if (
-      this.#barriers === 0 &&
-      !this.#catalogIsStale &&
-      !this.#reading.isStale &&
-      statement.readUnder === this.#reading.current()
-    ) {
+    if (this.#barriers === 0 && !this.#reading.isStale && statement.readUnder === this.#reading.current()) {
       return statement.analysis;
     }
     const now = this.#readingNow();
