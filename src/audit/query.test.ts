@@ -20,7 +20,7 @@ beforeAll(async () => {
     await log.waitDurable(intent);
     log.outcome(intent, { status: n === 3 ? "refused" : "done", rows: n });
   }
-  log.event("session.refused", { subject: "agent-1", target: "payroll", reason: "denied" });
+  log.event("session.refused", { subject: "agent-1", target: "payroll", reason: "denied", id: "ev-1" });
   await log.waitDurable(log.handedOver);
   reader = LogReader.open(folder);
 });
@@ -69,6 +69,7 @@ test("one operation by its id", async () => {
   expect(more).toEqual([]);
   expect(intent?.leaf).toMatchObject({ event: "operation.intent", subject: { name: "agent-0" } });
   expect(outcome?.leaf).toMatchObject({ intent: intent?.index ?? -1, outcome: { rows: 2 } });
+  expect(names(await reader.operation("ev-1"))).toEqual(["session.refused"]);
   expect(await reader.operation("op")).toEqual([]);
   expect(await reader.operation('"')).toEqual([]);
 });

@@ -84,9 +84,10 @@ export class LogReader {
     }
   }
 
-  /** All entries of one operation: its intent or refusal, and its outcome when that is an entry of its own. */
+  /** All entries of one operation: its intent or refusal, and its outcome when that is an entry of its own; or the event of that id. */
   async operation(id: string): Promise<LogEntry[]> {
-    const member = sql`json_extract(${leafText(entry.leaf)}, '$.id')`;
+    const json = leafText(entry.leaf);
+    const member = sql`coalesce(json_extract(${json}, '$.id'), json_extract(${json}, '$.facts.id'))`;
     // The plain search first: it is much cheaper than reading JSON, and rules nearly every entry out.
     const contains = sql`instr(${entry.leaf}, ${Buffer.from(JSON.stringify(id))}) > 0`;
     const rows = await this.#database

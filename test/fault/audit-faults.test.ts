@@ -180,6 +180,44 @@ test("a writer that does not answer: refused, and what it was given is lost", as
   expect(all.flatMap(({ leaf }) => (leaf.shape === "intent" ? [leaf.id] : []))).toEqual(["after"]);
 }, 30_000);
 
+for (const late of ["before", "after"] as const) {
+  test(`a writer that comes back ${late} another has taken over: the log stays whole, nothing of it is acknowledged`, async () => {
+    const workers: Worker[] = [];
+    const log = await AuditLog.open({
+      folder,
+      clock,
+      startWriter: (settings) => {
+        const isFirst = workers.length === 0;
+        const url = isFirst || late === "before" ? "./audit-late-writer.ts" : "../../src/audit/writer.ts";
+        const env = { ...process.env, LATE: isFirst ? late : "next" };
+        const worker = new Worker(new URL(url, import.meta.url), { workerData: settings, env });
+        workers.push(worker);
+        return worker;
+      },
+    });
+    const exited = new Promise<void>((resolve) => workers[0]?.once("exit", () => resolve()));
+    const held = log.intent(sampleOperation("held"), PERMIT, POLICY);
+    await expect(log.waitDurable(held)).rejects.toThrow("has not answered");
+    await until(log, () => log.failure === null);
+    await expect(log.waitDurable(held)).rejects.toThrow(AuditUnavailable);
+    await exited;
+    await log.waitDurable(log.intent(sampleOperation("next"), PERMIT, POLICY));
+    expect(log.failure).toBeNull();
+    await log.close();
+
+    // Opening recomputes the root.
+    const again = await AuditLog.open({ folder, clock });
+    await again.close();
+    const all = await entries();
+    const intents = all.flatMap(({ leaf }) => (leaf.shape === "intent" ? [leaf.id] : []));
+    const ended = all.flatMap(({ leaf }) => (leaf.shape === "outcome" ? [[leaf.id, leaf.outcome.status]] : []));
+    expect(gaps(all)).toEqual([late === "before" ? 0 : 1]);
+    expect(intents).toEqual(late === "before" ? ["held", "next"] : ["next"]);
+    // The next run closes what this one left open.
+    expect(ended).toEqual([...(late === "before" ? [["held", "unknown"]] : []), ["next", "unknown"]]);
+  }, 30_000);
+}
+
 test("a log whose folder cannot be written does not open, and leaves no lock behind", async () => {
   chmodSync(folder, 0o755);
   // Root may write everywhere, so the attempt is made as somebody else.
