@@ -56,8 +56,10 @@ export async function startGateway(parts: GatewayParts): Promise<Gateway> {
   const closing = stack.move();
   let drained: Promise<void> | null = null;
   const drain = async (): Promise<void> => {
-    house.beginDrain();
     try {
+      // First of all, so that the local socket goes on answering until the sessions have ended; what fails here fails
+      // again when everything is closed.
+      await house.drainListeners().catch(() => undefined);
       await closing.disposeAsync();
     } catch (error) {
       throw new Error(`the gateway has ended, but not cleanly: ${reasonsOf(error).join("; ")}`, { cause: error });
@@ -167,6 +169,7 @@ class RunningHouse implements House {
   readonly #startedAtMs: number;
   readonly #probes = new Map<string, { readonly atMs: number; readonly problem: Promise<string | null> }>();
   #isDraining = false;
+  #drained: Promise<void> | null = null;
 
   constructor(parts: GatewayParts, rooms: Rooms) {
     this.#parts = parts;
@@ -200,14 +203,14 @@ class RunningHouse implements House {
     return keptCertificate(config.data, [...names], clock.now());
   }
 
-  /** From now on no new session is opened. */
-  beginDrain(): void {
-    this.#isDraining = true;
-    this.#rooms.door.beginDrain();
+  /** No new sessions from now on; resolves when those there are have ended. Does so once. */
+  async drainListeners(): Promise<void> {
+    return (this.#drained ??= this.#drain());
   }
 
-  async drainListeners(): Promise<void> {
-    this.beginDrain();
+  async #drain(): Promise<void> {
+    this.#isDraining = true;
+    this.#rooms.door.beginDrain();
     const patience = this.#parts.config.limits.drainTimeMs + DRAIN_GRACE_MS;
     await withinTime(
       Promise.all(this.#served.map(async (served) => served.drain())),

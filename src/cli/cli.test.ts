@@ -1,5 +1,5 @@
 /** The command line from end to end: real processes, their output, their exit statuses. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { runWeir, startGateway } from "../../test/gateway.ts";
 import type { CommandResult } from "../../test/gateway.ts";
 import { COMMANDS } from "./commands.ts";
+
+setDefaultTimeout(60_000);
 
 const POLICY = "apiVersion: weir.dev/v1\nkind: PolicySet\nname: test\n";
 /** Nothing listens on port 1. */

@@ -1,5 +1,5 @@
 /** A gateway from end to end before a real PostgreSQL: psql through it, tokens that end, and how it shuts down. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +7,8 @@ import { runWeir, startGateway } from "../../test/gateway.ts";
 import type { CommandResult, Gateway, GatewayOptions } from "../../test/gateway.ts";
 import { startPostgres } from "../../test/servers/postgres.ts";
 import type { PostgresServer } from "../../test/servers/postgres.ts";
+
+setDefaultTimeout(60_000);
 
 let server: PostgresServer;
 let folder: string;
@@ -154,7 +156,7 @@ describe("a signal", () => {
     });
     await withGateway(options, async (gateway) => {
       const opened = (await events(gateway)).findLast(({ event }) => event === "audit.opened");
-      expect(opened?.facts).toMatchObject({ previous: "crash" });
+      expect(opened?.facts).toMatchObject({ previous: "unclean" });
       expect(opened?.facts?.["unknown"]).toBeGreaterThan(0);
     });
   });
