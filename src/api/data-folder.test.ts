@@ -55,7 +55,8 @@ describe("preparing", () => {
 describe("the lock", () => {
   const TAKE = `
     import { lockDataFolder } from ${JSON.stringify(join(import.meta.dir, "data-folder.ts"))};
-    lockDataFolder(process.argv.at(-1));
+    // Kept, because a lock that nobody holds on to any more is collected and so released.
+    globalThis.lock = lockDataFolder(process.argv.at(-1));
     console.log("held");
     setInterval(() => undefined, 1000);
   `;

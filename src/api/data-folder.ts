@@ -20,7 +20,7 @@ export class DataFolderInUse extends Error {
   readonly code = "DATA_FOLDER_IN_USE";
 }
 
-/** Held until it is released or the process ends, however it ends. */
+/** Held until it is released, or the process ends, however it ends; whoever holds it must keep this value. */
 export type DataFolderLock = { release(): void };
 
 /** Makes the folder when it is not there. Throws DataFolderError when it cannot be the owner's only. */
