@@ -136,7 +136,7 @@ async function launch(folder: string, options: GatewayOptions, remove: () => voi
   const configFile = join(folder, "weir.yaml");
   const child = Bun.spawn([...weirCommand(), "up", "--config", configFile], {
     cwd: folder,
-    env: { ...process.env, ...options.env },
+    env: environment(options.env),
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
@@ -215,6 +215,11 @@ async function launch(folder: string, options: GatewayOptions, remove: () => voi
   };
 }
 
+/** Ours with what is added; which weir is tested is nothing that weir sees. */
+function environment(added: Readonly<Record<string, string>> = {}): Record<string, string | undefined> {
+  return { ...process.env, WEIR_BINARY: undefined, ...added };
+}
+
 /** Runs a weir command to its end. */
 export async function runWeir(
   args: readonly string[],
@@ -224,7 +229,7 @@ export async function runWeir(
   if (!existsSync(cwd)) throw new Error(`there is no folder ${cwd}`);
   const child = Bun.spawn([...weirCommand(), ...args], {
     cwd,
-    env: { ...process.env, ...options.env },
+    env: environment(options.env),
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",

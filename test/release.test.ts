@@ -7,6 +7,7 @@ import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 import { builtBinary } from "./binary.ts";
 
+const ROOT = join(import.meta.dir, "..");
 const BUILD_TIME_MS_MAX = 120_000;
 const E2E_TIME_MS_MAX = 600_000;
 
@@ -50,7 +51,7 @@ describe("the binary", () => {
     "passes the end-to-end tests",
     async () => {
       const files = endToEndTests();
-      expect(files).toContain(join(import.meta.dir, "gateway.test.ts"));
+      expect(files).toContain(join(ROOT, "test/gateway.test.ts"));
       const child = Bun.spawn([process.execPath, "test", "--timeout=60000", ...files], {
         env: { ...process.env, WEIR_BINARY: await builtBinary() },
         stdin: "ignore",
@@ -68,9 +69,9 @@ describe("the binary", () => {
   );
 });
 
-/** Every test that drives a whole gateway: those that use its fixture. */
+/** Every test that drives whole commands or a whole gateway: those that use its fixture. */
 function endToEndTests(): readonly string[] {
-  return [...new Glob("**/*.test.ts").scanSync({ cwd: import.meta.dir, absolute: true })]
+  return [...new Glob("{src,adapters,test}/**/*.test.ts").scanSync({ cwd: ROOT, absolute: true })]
     .filter((path) => path !== import.meta.path && readFileSync(path, "utf8").includes('/gateway.ts"'))
     .toSorted();
 }
