@@ -1,8 +1,11 @@
 /** Tests of how the catalog is kept: when it is loaded, what is given out while it cannot be, and when nothing is done. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { connectCatalog, type TestCatalogSource } from "../../test/servers/catalog-source.ts";
 import { type PostgresServer, startPostgres } from "../../test/servers/postgres.ts";
 import { type CatalogConnection, CatalogKeeper, type Timers } from "./catalog-keeper.ts";
+
+// On a busy machine; a server does the work.
+setDefaultTimeout(60_000);
 
 let server: PostgresServer;
 

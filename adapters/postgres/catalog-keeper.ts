@@ -15,7 +15,7 @@ export interface Timers {
 }
 
 /** The runtime's own timers; waiting for a poll keeps no process alive. */
-export const SYSTEM_TIMERS: Timers = {
+const SYSTEM_TIMERS: Timers = {
   after(delayMs, callback) {
     const timer = setTimeout(callback, delayMs);
     timer.unref();

@@ -1,10 +1,13 @@
 /** Tests of the catalog loader against a real server: what a picture holds, and which changes are noticed how. */
-import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { connectCatalog, type TestCatalogSource } from "../../test/servers/catalog-source.ts";
 import { type PostgresServer, startPostgres } from "../../test/servers/postgres.ts";
 import { CatalogLoader } from "./catalog-loader.ts";
 import type { CatalogPicture } from "./catalog-picture.ts";
 import { CATALOG_LIMITS, CatalogError } from "./catalog-source.ts";
+
+// On a busy machine; a server does the work.
+setDefaultTimeout(60_000);
 
 let server: PostgresServer;
 let databases = 0;
@@ -116,12 +119,13 @@ test("every relation and function that the server lists is there", async () => {
 /** One loader; what it says after each step must be what a loader that knows nothing says, told by another digest each time. */
 async function follow(steps: readonly string[]): Promise<CatalogPicture> {
   const loader = new CatalogLoader(await connect());
+  const [changes, witness] = [await connect({ searchPath: "public" }), await connect()];
   let last = await loader.load();
   for (const step of steps) {
-    sql(step);
+    await changes.query(step);
     const next = await loader.load();
     expect([step, next.digest === last.digest]).toEqual([step, false]);
-    expect([step, next.digest]).toEqual([step, (await fresh()).digest]);
+    expect([step, next.digest]).toEqual([step, (await new CatalogLoader(witness).load()).digest]);
     last = next;
   }
   return last;
@@ -206,7 +210,7 @@ test("what changes nothing that a picture holds gives the same picture", async (
   }
 });
 
-test("a poll costs one query, and a change loads only what changed", async () => {
+test("a poll costs two short queries, and a change loads only what changed", async () => {
   sql("create table t (a int); create table other (b int)");
   const source = await connect();
   const loader = new CatalogLoader(source);
@@ -217,10 +221,11 @@ test("a poll costs one query, and a change loads only what changed", async () =>
     await loader.load();
     return source.asked.length - before;
   };
-  expect(await asked("")).toBe(1);
-  expect(await asked("insert into t values (1)")).toBe(1);
-  // State, BEGIN, state, one page of relations, COMMIT.
-  expect(await asked("alter table t rename a to c")).toBe(5);
+  // State, COMMIT.
+  expect(await asked("")).toBe(2);
+  expect(await asked("insert into t values (1)")).toBe(2);
+  // State, one page of relations, COMMIT.
+  expect(await asked("alter table t rename a to c")).toBe(3);
   const second = await loader.load();
   expect(second.relation("public", "t")?.columns).toEqual(["c"]);
   // The rest is shared between the pictures.
@@ -496,7 +501,7 @@ test("answers of another shape are refused", async () => {
   const settings = ["150000", "UTF8", "postgres", "", "off", "0"];
   const answers = async (answer: (sql: string) => (string | null)[][]): Promise<unknown> =>
     new CatalogLoader({ query: async (text) => answer(text) }).load().catch((error: unknown) => error);
-  const state = ["1:1:", "1", "1", null, null, ...Array.from({ length: 9 }, () => "0: 0:")];
+  const state = ["1:1:", "1", null, null, ...Array.from({ length: 9 }, () => "0: 0:")];
   for (const answer of [
     () => [],
     () => [["x", "UTF8", "postgres", ""]],

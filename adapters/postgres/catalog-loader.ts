@@ -1,7 +1,6 @@
 /** Loads the picture of a target's catalog over one connection, all of it at first and afterwards what has changed. */
 import { CatalogPicture, type Changed, type Contents, type ServerFacts } from "./catalog-picture.ts";
 import {
-  BEGIN,
   COMMIT,
   conversionsQuery,
   decodeState,
@@ -27,15 +26,12 @@ import {
 
 /** A base that no row is older than: only for the first comparison, whose answer is not used. */
 const FIRST_BASE = "3";
-/** The age of a base is a signed 32-bit number; long before it wraps, another base is taken. */
-const BASE_AGE_MAX = 1_000_000_000;
 
 /** What is remembered from the last load to compare with. */
 type Known = {
   readonly base: string;
   readonly snapshot: string;
   readonly fingerprints: ReadonlyMap<Group, string>;
-  readonly defaultSearchPath: string | null;
   readonly picture: CatalogPicture;
 };
 
@@ -60,31 +56,23 @@ export class CatalogLoader {
    */
   async load(): Promise<CatalogPicture> {
     const known = this.#known;
-    if (known !== null) {
-      const state = await this.#state(known.base, known.snapshot, false);
-      if (state.fingerprints === null) return known.picture;
-      if (!isOld(state, known) && changedGroups(state, known).size === 0) {
-        this.#known = { ...known, snapshot: state.snapshot };
-        return known.picture;
-      }
-    }
     const contents = (this.#contents ??= emptyContents(await this.#settings()));
-    await this.#source.query(BEGIN);
-    // Every statement from here on sees one and the same snapshot.
-    const state = await this.#state(known?.base ?? FIRST_BASE, "", true);
+    const state = await this.#state(known?.base ?? FIRST_BASE, known?.snapshot ?? "");
+    if (known !== null && state.fingerprints === null) {
+      await this.#source.query(COMMIT);
+      return known.picture;
+    }
     const groups = known === null ? new Set(GROUPS) : changedGroups(state, known);
     await this.#read(contents, state, groups, known?.base ?? null);
     await this.#source.query(COMMIT);
 
+    const isSame = known !== null && groups.size === 0 && state.defaultSearchPath === known.picture.defaultSearchPath;
     contents.defaultSearchPath = state.defaultSearchPath;
-    const changed = new Set([...groups].map((group) => (group === "columns" ? "relations" : group))) satisfies Changed;
-    const picture = CatalogPicture.of(contents, known?.picture ?? null, changed);
     this.#known = {
       base: state.nextBase,
       snapshot: state.snapshot,
       fingerprints: new Map([...(state.fingerprints ?? [])].map(([group, { next }]) => [group, next])),
-      defaultSearchPath: state.defaultSearchPath,
-      picture: known !== null && known.picture.digest === picture.digest ? known.picture : picture,
+      picture: isSame ? known.picture : pictureOf(contents, known?.picture ?? null, groups),
     };
     return this.#known.picture;
   }
@@ -107,8 +95,8 @@ export class CatalogLoader {
     return { serverVersion, encoding, role };
   }
 
-  async #state(base: string, snapshot: string, withNext: boolean): Promise<State> {
-    const state = decodeState((await this.#source.query(stateQuery(base, snapshot, withNext)))[0]);
+  async #state(base: string, snapshot: string): Promise<State> {
+    const state = decodeState((await this.#source.query(stateQuery(base, snapshot)))[0]);
     if (state === null) throw new CatalogError("the target's catalog answered with rows of another shape");
     return state;
   }
@@ -206,6 +194,9 @@ function changedGroups(state: State, known: Known): Set<Group> {
   return new Set(GROUPS.filter((group) => state.fingerprints?.get(group)?.old !== known.fingerprints.get(group)));
 }
 
-function isOld(state: State, known: Known): boolean {
-  return state.baseAge > BASE_AGE_MAX || state.defaultSearchPath !== known.defaultSearchPath;
+/** A picture that turns out to hold the same is the same object. */
+function pictureOf(contents: Contents, previous: CatalogPicture | null, groups: ReadonlySet<Group>): CatalogPicture {
+  const changed: Changed = new Set([...groups].map((group) => (group === "columns" ? "relations" : group)));
+  const picture = CatalogPicture.of(contents, previous, changed);
+  return previous !== null && previous.digest === picture.digest ? previous : picture;
 }

@@ -1,16 +1,7 @@
 /** Tests that no name in the catalog's statements could be captured, by reading them with the server's own grammar. */
 import { expect, test } from "bun:test";
 import { parse } from "libpg-query-15";
-import {
-  BEGIN,
-  COMMIT,
-  conversionsQuery,
-  oidsQuery,
-  pageQuery,
-  SCHEMAS,
-  SETTINGS,
-  stateQuery,
-} from "./catalog-queries.ts";
+import { COMMIT, conversionsQuery, oidsQuery, pageQuery, SCHEMAS, SETTINGS, stateQuery } from "./catalog-queries.ts";
 
 type Node = Readonly<Record<string, unknown>>;
 
@@ -46,12 +37,10 @@ function capturable(value: unknown, found: string[] = []): readonly string[] {
 }
 
 const STATEMENTS = [
-  BEGIN,
   COMMIT,
   SETTINGS,
   SCHEMAS,
-  stateQuery("3", "", true),
-  stateQuery("3", "1:1:", false),
+  stateQuery("3", "1:1:"),
   conversionsQuery(1),
   ...(["relations", "functions", "operators", "types"] as const).flatMap((group) => [
     pageQuery(group, null, 0),

@@ -14,7 +14,6 @@ const TEXT = "::pg_catalog.text";
 /** Object ids below this come from initdb (FirstNormalObjectId). */
 export const FIRST_USER_OID = 16_384;
 
-export const BEGIN = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
 export const COMMIT = "COMMIT";
 
 /** Fixed for a connection: version, encoding, role, search_path. Compiling or spreading these queries only costs. */
@@ -121,8 +120,6 @@ export type State = {
   readonly snapshot: string;
   /** The base for the next comparison, if a picture is taken from this snapshot. */
   readonly nextBase: string;
-  /** How many transactions old the base is. */
-  readonly baseAge: number;
   readonly defaultSearchPath: string | null;
   /** Per group, compared as text. Null: the snapshot is the known one, and nothing was counted. */
   readonly fingerprints: ReadonlyMap<Group, Fingerprints> | null;
@@ -131,43 +128,42 @@ export type State = {
 export type Fingerprints = {
   /** Relative to the old base. */
   readonly old: string;
-  /** Relative to `nextBase`; empty when it was not asked for. */
+  /** Relative to `nextBase`. */
   readonly next: string;
   /** All rows of the group. */
   readonly count: number;
 };
 
 /**
- * Is anything not as it was? When the snapshot is `knownSnapshot` nothing is read; else some 15 ms for 5,000 tables.
- * `withNext` also computes the fingerprints to compare with next time.
+ * Begins a transaction that sees one snapshot throughout, and asks whether anything is not as it was. When the snapshot
+ * is `knownSnapshot` nothing is read; else it takes some 15 ms for 5,000 tables.
  */
-export function stateQuery(base: string, knownSnapshot: string, withNext: boolean): string {
-  const old = `'${base}'::pg_catalog.xid`;
-  const bases = withNext ? [old, NEXT_BASE] : [old];
+export function stateQuery(base: string, knownSnapshot: string): string {
+  const bases = [`'${base}'::pg_catalog.xid`, NEXT_BASE];
   const known = `${SNAPSHOT}${TEXT} OPERATOR(pg_catalog.=) '${knownSnapshot}'`;
   const lazily = (expression: string): string => `CASE WHEN ${known} THEN NULL ELSE ${expression} END`;
   const columns = [
     `${SNAPSHOT}${TEXT}`,
     `${NEXT_BASE}${TEXT}`,
-    `pg_catalog.age(${old})`,
     lazily(DEFAULT_SEARCH_PATH),
     lazily(USABLE),
     ...TABLES.map((table) => lazily(fingerprint(table, bases))),
   ];
-  return `SELECT ${columns.join(",\n  ")}`;
+  return `BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;
+    SELECT ${columns.join(",\n  ")}`;
 }
 
 /** Decodes the state query's only row; null when it is none. */
 export function decodeState(row: readonly (string | null)[] | undefined): State | null {
-  if (row === undefined || row.length !== 5 + TABLES.length) return null;
-  const [snapshot, nextBase, baseAge, defaultSearchPath = null, usable = null] = row;
+  if (row === undefined || row.length !== 4 + TABLES.length) return null;
+  const [snapshot, nextBase, defaultSearchPath = null, usable = null] = row;
   // These two go into the next statement.
   if (!consistsOf(snapshot, "0123456789:,") || !consistsOf(nextBase, "0123456789")) return null;
-  const head = { snapshot, nextBase, baseAge: Number(baseAge), defaultSearchPath };
-  if (row[5] === null) return { ...head, fingerprints: null };
+  const head = { snapshot, nextBase, defaultSearchPath };
+  if (row[4] === null) return { ...head, fingerprints: null };
   const fingerprints = new Map<Group, Fingerprints>();
   for (const [index, table] of TABLES.entries()) {
-    const value = row[5 + index];
+    const value = row[4 + index];
     if (typeof value !== "string") return null;
     const [old = "", next = ""] = value.split(" ");
     const before = fingerprints.get(table.group) ?? { old: "", next: "", count: 0 };

@@ -1,7 +1,7 @@
 /** The objects of a catalog as their rows told them, by oid, each group with a digest that changes when one of them does. */
 import { createHash } from "node:crypto";
 import type { FunctionName, Relation, RelationKind } from "./catalog.ts";
-import type { KeyedGroup } from "./catalog-queries.ts";
+import { FIRST_USER_OID, type KeyedGroup } from "./catalog-queries.ts";
 import { CatalogError, type TextRow } from "./catalog-source.ts";
 
 /** A value of a row that may be too short. */
@@ -144,7 +144,7 @@ function dated(oid: Cell, schema: Cell, told: readonly Cell[]): Dated {
 }
 
 function isUser(oid: number): boolean {
-  return oid >= 16_384;
+  return oid >= FIRST_USER_OID;
 }
 
 function parseArray(json: string): readonly unknown[] {

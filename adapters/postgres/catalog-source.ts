@@ -14,7 +14,7 @@ export type TextRow = readonly (string | null)[];
  * It serves the catalog alone: the loader opens transactions on it and sets session parameters.
  */
 export interface CatalogSource {
-  /** Runs one statement and collects its rows; rejects with the server's error, or when the connection is lost. */
+  /** Runs SQL as one simple query and collects the rows of all its statements; rejects with the server's error, or when the connection is lost. */
   query(sql: string): Promise<readonly TextRow[]>;
 }
 

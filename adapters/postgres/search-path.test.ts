@@ -1,5 +1,5 @@
 /** Tests that a search_path is read as a real server reads it. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { assert as check, asyncProperty, constantFrom, string } from "fast-check";
 import { connectCatalog, type TestCatalogSource } from "../../test/servers/catalog-source.ts";
 import { type PostgresServer, startPostgres } from "../../test/servers/postgres.ts";
@@ -26,6 +26,9 @@ const SCHEMAS = [
   "'",
   "a$1",
 ];
+
+// On a busy machine; a server does the work.
+setDefaultTimeout(60_000);
 
 let server: PostgresServer;
 let source: TestCatalogSource;

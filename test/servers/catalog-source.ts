@@ -28,7 +28,11 @@ export async function connectCatalog(
   const asked: string[] = [];
   const query = async (sql: string): Promise<readonly (readonly (string | null)[])[]> => {
     asked.push(sql);
-    const rows = await client.unsafe(sql).simple().raw();
+    // With several statements there are several results; one that returns no rows is an empty list.
+    const results: readonly (readonly unknown[])[] = await client.unsafe(sql).simple().raw();
+    const rows = results.flatMap((row) =>
+      row.every(Array.isArray) ? row : [row],
+    ) as readonly (readonly (Uint8Array | null)[])[];
     return rows.map((row) => row.map((value) => (value === null ? null : new TextDecoder().decode(value))));
   };
   await query("SELECT 1");
