@@ -102,7 +102,8 @@ export class Conversation implements RunOwner, ReplyHandler {
   #segment = 0;
   /** The client has sent messages since its last Sync. */
   #segmentIsOpen = false;
-  #flushedForBarrier = false;
+  /** Nothing was sent since the last Flush of the gateway's own. */
+  #isFlushed = false;
   /** How much is being awaited before the next message can be taken. */
   #awaited = 0;
   /** What was read in another process, for the frame that waits for it. */
@@ -553,7 +554,6 @@ export class Conversation implements RunOwner, ReplyHandler {
   #nextSegment(): void {
     this.#segment++;
     this.#segmentIsOpen = false;
-    this.#flushedForBarrier = false;
   }
 
   #withdrawName<T>(names: Names<T>, name: string): (acknowledged: boolean) => void {
@@ -652,9 +652,9 @@ export class Conversation implements RunOwner, ReplyHandler {
 
   /** Waits for replies that the server may not send by itself before a Sync. */
   #flushForBarrier(): false {
-    if (!this.#flushedForBarrier && this.#segmentIsOpen && this.#unit === null && this.#unstartedRuns === 0) {
-      this.#flushedForBarrier = true;
+    if (!this.#isFlushed && this.#segmentIsOpen && this.#unit === null && this.#unstartedRuns === 0) {
       this.#write(this.#sessionPermit, encodeFlush());
+      this.#isFlushed = true;
     }
     return false;
   }
@@ -863,6 +863,7 @@ export class Conversation implements RunOwner, ReplyHandler {
   }
 
   #write(permit: Permit, bytes: Uint8Array): void {
+    this.#isFlushed = false;
     if (!this.#parts.upstream.write(permit, bytes)) this.#upstreamIsFull = true;
   }
 
