@@ -43,7 +43,7 @@ const KEPT_PREFIX_BYTES = 1024;
 /** Answers to SSLRequest and GSSENCRequest are one byte. */
 const YES = 0x53;
 /** How long nothing may come while something is waited for; a test's own time must be longer. */
-const SILENCE_MS_MAX = 10_000;
+const SILENCE_MS_MAX = 15_000;
 
 /** The server closed the connection while a message was waited for. */
 export class WireClosed extends Error {
@@ -339,10 +339,9 @@ export class WireClient {
 
 async function happens(socket: Socket, event: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  socket.once(event, () => resolve());
-  socket.once("error", reject);
-  socket.once("close", () => reject(new WireClosed()));
-  return promise;
+  const closed = (): void => reject(new WireClosed());
+  socket.once(event, resolve).once("error", reject).once("close", closed);
+  await promise.finally(() => socket.off(event, resolve).off("error", reject).off("close", closed));
 }
 
 function printable(bytes: Uint8Array): string {
