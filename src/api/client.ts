@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import * as v from "valibot";
 import { socketPath } from "./data-folder.ts";
-import type { Status, TokenOrder, TokenView } from "./house.ts";
+import type { ListenerStatus, Status, TokenOrder, TokenView } from "./house.ts";
 
 const ANSWER_TIME_MS_MAX = 30_000;
 /** Whether somebody is there at all is answered at once, or by nobody. */
@@ -24,13 +24,17 @@ const tokenSchema = v.object({
   revoked: v.nullable(v.string()),
 });
 
+const listenersSchema = v.array(
+  v.object({ adapter: v.string(), host: v.string(), port: v.number(), tls: v.boolean() }),
+);
+
 const statusSchema = v.object({
   name: v.string(),
   version: v.string(),
   pid: v.number(),
   started: v.string(),
   draining: v.boolean(),
-  listeners: v.array(v.object({ adapter: v.string(), host: v.string(), port: v.number(), tls: v.boolean() })),
+  listeners: listenersSchema,
   sessions: v.number(),
   targets: v.array(v.object({ name: v.string(), adapter: v.string(), problem: v.nullable(v.string()) })),
   policy: v.object({ digest: v.string(), commit: v.nullable(v.string()), problems: v.array(v.string()) }),
@@ -67,6 +71,11 @@ export class ApiClient {
 
   async status(): Promise<Status> {
     return v.parse(statusSchema, await this.#ask("GET", "/api/v1/status"));
+  }
+
+  /** Where it listens, with the ports it really has. */
+  async listeners(): Promise<readonly ListenerStatus[]> {
+    return v.parse(v.object({ listeners: listenersSchema }), await this.#ask("GET", "/api/v1/listeners")).listeners;
   }
 
   async listTokens(): Promise<readonly TokenView[]> {

@@ -52,6 +52,8 @@ export type Status = {
 
 /** The house, as its owner sees it through the local socket. Methods throw with a sentence for people. */
 export type House = {
+  readonly listeners: readonly ListenerStatus[];
+  /** Tries the targets, unless it has done so within the last seconds. */
   status(): Promise<Status>;
   createToken(order: TokenOrder): Promise<{ readonly token: string; readonly record: TokenView }>;
   listTokens(): Promise<readonly TokenView[]>;

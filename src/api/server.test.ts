@@ -41,6 +41,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "weir-api-"));
   orders = [];
   const house: House = {
+    listeners: STATUS.listeners,
     status: async () => STATUS,
     createToken: async (order) => {
       if (order.subject === "no") throw new Error("the subject must not be no");
@@ -72,6 +73,7 @@ describe("the local interface", () => {
   test("answers its client", async () => {
     const api = await client();
     expect(await api.status()).toEqual(STATUS);
+    expect(await api.listeners()).toEqual(STATUS.listeners);
     expect(await api.listTokens()).toEqual([TOKEN]);
     expect(await api.createToken(ORDER)).toEqual({ token: "weir_x", record: TOKEN });
     expect(orders).toEqual([ORDER]);

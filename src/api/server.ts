@@ -13,6 +13,7 @@ export type ApiServer = { stop(): Promise<void> };
 function apiRoutes(house: House): Hono {
   const app = new Hono();
   app.get("/api/v1/health", (c) => c.json({ ok: true }));
+  app.get("/api/v1/listeners", (c) => c.json({ listeners: house.listeners }));
   app.get("/api/v1/status", async (c) => c.json(await house.status()));
   app.route("/api/v1/tokens", tokenRoutes(house));
   app.notFound((c) => c.json({ error: { message: "there is no such thing here" } }, 404));

@@ -94,7 +94,7 @@ function dataFindings(config: Config, loaded: Loaded): Finding[] {
 /** Listeners that could not be bound. A gateway that runs from this configuration holds its own. */
 async function portFindings(config: Config, loaded: Loaded): Promise<Finding[]> {
   const running = await ApiClient.connect(config.data).catch(() => null);
-  const bound = (await running?.status())?.listeners ?? [];
+  const bound = (await running?.listeners()) ?? [];
   const findings: Finding[] = [];
   for (const { adapter, host, port } of config.listeners) {
     if (bound.some((each) => each.host === host && each.port === port)) continue;

@@ -16,7 +16,11 @@ export function readConfiguration(args: Arguments, terminal: Terminal): Loaded {
 
 /** The configuration of a command that needs a good one. Warnings are for `weir check` and `weir up`. */
 export function requireConfiguration(args: Arguments, terminal: Terminal): Config {
-  const { config, problems } = readConfiguration(args, terminal);
+  return requireGood(readConfiguration(args, terminal));
+}
+
+/** Throws CommandError with all errors when there are any. */
+export function requireGood({ config, problems }: Loaded): Config {
   if (config !== null) return config;
   const errors = problems.filter((problem) => problem.severity === "error").map(formatProblem);
   throw new CommandError(errors.join("\n      "), "weir check shows everything that is wrong with it.");

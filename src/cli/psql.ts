@@ -91,7 +91,7 @@ async function environment(
     throw new CommandError("the configuration has no listener for Postgres", "Add listen.postgres.");
   const running = await ApiClient.connect(config.data);
   // A running gateway knows the port it really has; with port 0 nobody else does.
-  const bound = (await running?.status())?.listeners.find((each) => each.adapter === "postgres");
+  const bound = (await running?.listeners())?.find((each) => each.adapter === "postgres");
   const port = bound?.port ?? listener.port;
   if (port === 0)
     throw new CommandError("the gateway does not run, and its port is chosen at start", "Start it: weir up");

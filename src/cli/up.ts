@@ -9,7 +9,7 @@ import { PolicyInvalid } from "../policy/problems.ts";
 import { printable } from "./audit-lines.ts";
 import { CommandError, CONFIG_OPTION } from "./command.ts";
 import type { Command, ExitStatus, Terminal } from "./command.ts";
-import { readConfiguration, requireConfiguration } from "./configuration.ts";
+import { readConfiguration, requireGood } from "./configuration.ts";
 import { policyProblemLines } from "./policy-problems.ts";
 import { VERSION } from "./version.ts";
 
@@ -26,8 +26,9 @@ export const upCommand: Command = {
     'JSON of the ready line: {"ready", "name", "pid", "listeners": [{"adapter", "host", "port", "tls"}]}',
   ],
   run: async (args, terminal) => {
-    const config = requireConfiguration(args, terminal);
-    for (const problem of readConfiguration(args, terminal).problems) terminal.err(formatProblem(problem));
+    const loaded = readConfiguration(args, terminal);
+    const config = requireGood(loaded);
+    for (const problem of loaded.problems) terminal.err(formatProblem(problem));
     const parts = {
       config,
       adapters: ADAPTERS,

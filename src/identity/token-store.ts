@@ -46,7 +46,8 @@ export type KnownToken = { readonly record: TokenRecord; readonly hash: Uint8Arr
 
 const rowSchema = v.object({
   id: v.string(),
-  hash: v.instance(ArrayBuffer),
+  // libsql gives a BLOB as the one or the other, depending on the call.
+  hash: v.union([v.instance(ArrayBuffer), v.instance(Uint8Array)]),
   subject: v.string(),
   kind: v.picklist(["human", "agent", "service"]),
   groups: v.pipe(v.string(), v.parseJson(), v.array(v.string())),
@@ -119,9 +120,7 @@ export class TokenStore {
   /** Makes a token; the text is not kept and cannot be had again. */
   create(wanted: NewToken, now: TimeMs): { readonly text: string; readonly record: TokenRecord } {
     checkWanted(wanted, now);
-    this.#database
-      .prepare("DELETE FROM token WHERE expires_ms < ? OR revoked_ms < ?")
-      .run(now - KEPT_AFTER_END_MS, now - KEPT_AFTER_END_MS);
+    this.#forgetEnded(now - KEPT_AFTER_END_MS);
     if (this.#count() >= TOKENS_MAX) throw new StoreError(`there are ${TOKENS_MAX} tokens, the limit; revoke some`);
     const token = newToken();
     const { subject, kind, owner, expiresAtMs } = wanted;
@@ -138,8 +137,7 @@ export class TokenStore {
         now,
         expiresAtMs,
       );
-    this.#read();
-    const known = this.#known.get(token.id);
+    const known = this.#readOne(token.id);
     if (known === undefined) throw new StoreError(`${this.#path} did not keep the token`);
     return { text: formatToken(token), record: known.record };
   }
@@ -147,13 +145,12 @@ export class TokenStore {
   /** Ends a token at once. Null when there is none of that id; a revoked one stays as it is. */
   revoke(id: string, now: TimeMs): TokenRecord | null {
     this.#database.prepare("UPDATE token SET revoked_ms = ? WHERE id = ? AND revoked_ms IS NULL").run(now, id);
-    this.#read();
-    return this.#known.get(id)?.record ?? null;
+    return this.#readOne(id)?.record ?? null;
   }
 
   /** All tokens, the oldest first. */
   list(): TokenRecord[] {
-    this.#read();
+    this.refresh();
     return [...this.#known.values()].map((known) => known.record).toSorted((a, b) => a.createdAtMs - b.createdAtMs);
   }
 
@@ -195,6 +192,22 @@ export class TokenStore {
 
   #count(): number {
     return v.parse(countSchema, this.#database.prepare("SELECT count(*) AS count FROM token").get()).count;
+  }
+
+  #forgetEnded(before: TimeMs): void {
+    const { changes } = this.#database
+      .prepare("DELETE FROM token WHERE expires_ms < ? OR revoked_ms < ?")
+      .run(before, before);
+    if (changes > 0) this.#read();
+  }
+
+  /** Brings one token of the view up to date; what this process writes does not change the version that refresh() looks at. */
+  #readOne(id: string): KnownToken | undefined {
+    const row = this.#database.prepare("SELECT * FROM token WHERE id = ?").get(id);
+    if (row === undefined) return undefined;
+    const token = knownToken(v.parse(rowSchema, row));
+    this.#known.set(id, token);
+    return token;
   }
 
   #read(): void {
