@@ -58,6 +58,8 @@ class Generations {
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+/** Each byte becomes one character: that tells all byte strings apart, whatever their encoding, and is cheap. */
+const byteDecoder = new TextDecoder("windows-1252");
 const lenientDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 export class Analyser {
@@ -83,7 +85,7 @@ export class Analyser {
    * same object while it is remembered, except where the session's prepared statements or cursors were asked.
    */
   analyse(sql: Uint8Array, reading: Reading): Analysis | Promise<Analysis> {
-    const key = this.#prefix(reading) + latin1(sql);
+    const key = this.#prefix(reading) + byteDecoder.decode(sql);
     const known = this.#cache.get(key);
     if (known !== undefined) return known;
     return this.#read(sql, reading, key);
@@ -166,18 +168,14 @@ function fingerprint(reading: Reading): string {
   ]);
 }
 
-/** Each byte as one character: tells all byte strings apart, whatever their encoding, and is cheap. */
-function latin1(bytes: Uint8Array): string {
-  return Buffer.prototype.latin1Slice.call(bytes, 0, bytes.length);
-}
-
 function identityOf(sql: Uint8Array): TextIdentity {
   return { text: lenientDecoder.decode(sql), textSha256: new Bun.CryptoHasher("sha256").update(sql).digest("hex") };
 }
 
 /** Why gateway and server could read these bytes differently; null when they cannot. */
 function cannotBeRead(sql: Uint8Array, text: string, reading: Reading): string | null {
-  if (!reading.standardConformingStrings) return "standard_conforming_strings is off, so strings would be read differently";
+  if (!reading.standardConformingStrings)
+    return "standard_conforming_strings is off, so strings would be read differently";
   if (!reading.clientEncodingIsUtf8) {
     if (sql.some((byte) => byte > 0x7f)) return "client_encoding is not UTF8, and the statement is not plain ASCII";
     return null;

@@ -33,7 +33,10 @@ export function describe(
   prepared: PreparedStatements,
 ): Description {
   if (statements.length > STATEMENTS_MAX) {
-    return { analysis: opaqueAnalysis(identity, reading, `it holds more than ${STATEMENTS_MAX} statements`), isSessionBound: false };
+    return {
+      analysis: opaqueAnalysis(identity, reading, `it holds more than ${STATEMENTS_MAX} statements`),
+      isSessionBound: false,
+    };
   }
   const accesses: Access[] = [];
   const effects: StatementEffect[] = [];
@@ -72,7 +75,12 @@ type Outcome = {
   readonly isSessionBound: boolean;
 };
 
-function readStatement(statement: Node, identity: TextIdentity, reading: Reading, prepared: PreparedStatements): Outcome {
+function readStatement(
+  statement: Node,
+  identity: TextIdentity,
+  reading: Reading,
+  prepared: PreparedStatements,
+): Outcome {
   const innerAnalysis = (accesses: readonly Access[], understood: boolean, inner: Node): Analysis => {
     const analysis: Analysis = {
       ...identity,

@@ -73,7 +73,12 @@ export class Collector {
 
   /** Nothing has been gathered. */
   get isEmpty(): boolean {
-    return this.#uses.size === 0 && this.#functions.size === 0 && this.#unknownFunctions === null && this.#others.length === 0;
+    return (
+      this.#uses.size === 0 &&
+      this.#functions.size === 0 &&
+      this.#unknownFunctions === null &&
+      this.#others.length === 0
+    );
   }
 
   /** Functions may run that do more than compute. */
@@ -100,7 +105,10 @@ export class Collector {
       if (use.locked) accesses.push(this.#describeUse(use, "select for update", "write"));
     }
     for (const name of [...this.#functions].toSorted()) {
-      accesses.push({ class: "execute", facts: { databases: [this.#database], verbs: ["execute"], functions: [name] } });
+      accesses.push({
+        class: "execute",
+        facts: { databases: [this.#database], verbs: ["execute"], functions: [name] },
+      });
     }
     if (this.#unknownFunctions !== null) {
       const facts = { databases: [this.#database], verbs: ["execute"], functions: UNKNOWN } satisfies Facts;
@@ -118,7 +126,11 @@ export class Collector {
       relations: relation.name === null ? UNKNOWN : [relation.name],
     };
     if (use.columnsUnknown) facts["columns"] = UNKNOWN;
-    else if (use.columns.size > 0) facts["columns"] = Array.from(use.columns, (column) => relation.columns?.get(column) ?? `${relation.name}.${column}`);
+    else if (use.columns.size > 0)
+      facts["columns"] = Array.from(
+        use.columns,
+        (column) => relation.columns?.get(column) ?? `${relation.name}.${column}`,
+      );
     if (use.unfiltered !== null) facts["unfiltered"] = use.unfiltered;
     if (relation.unknownBecause !== null) return { class: accessClass, facts, opaque: true };
     if (accessClass === "read" && relation.name !== null && isAmbientRelation(relation.name, use.columns)) {

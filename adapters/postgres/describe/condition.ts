@@ -1,6 +1,6 @@
 /** Whether a condition keeps every row: `WHERE true` filters no more than no WHERE at all. */
 import { isFields } from "../parser.ts";
-import { bareOf, nodesOf, textOf, unwrap } from "./tree.ts";
+import { nodesOf, textOf, unwrap } from "./tree.ts";
 
 /**
  * True when the condition is missing, or may hold without looking at the row: no column stands in it, or it is an OR
@@ -10,10 +10,10 @@ export function isAlwaysTrue(condition: unknown): boolean {
   if (condition === undefined) return true;
   const { kind, fields } = unwrap(condition);
   if (kind === "BoolExpr") {
-    const parts = nodesOf(fields["args"]).map((node) => isAlwaysTrue({ [node.kind]: node.fields }));
-    return textOf(fields["boolop"]) === "OR_EXPR" ? parts.includes(true) : !parts.includes(false);
+    const parts = nodesOf(fields["args"]).map((node) => ({ [node.kind]: node.fields }));
+    return textOf(fields["boolop"]) === "OR_EXPR" ? parts.some(isAlwaysTrue) : parts.every(isAlwaysTrue);
   }
-  return !refersToColumn(bareOf(fields));
+  return !refersToColumn({ [kind]: fields });
 }
 
 function refersToColumn(value: unknown): boolean {

@@ -6,7 +6,7 @@ import { KNOWN_FIELDS, NODE_FIELDS } from "./node-fields.ts";
 import type { Calls, Resolver } from "./resolver.ts";
 import { referByName, referQualified, referToAllOf, referToRow } from "./scope.ts";
 import type { Level } from "./scope.ts";
-import { bareOf, itemsOf, listOf, nameOf, namesOf, nodesOf, NotUnderstood, textOf, unwrap } from "./tree.ts";
+import { bareOf, isGap, itemsOf, listOf, nameOf, namesOf, nodesOf, NotUnderstood, textOf, unwrap } from "./tree.ts";
 import type { Node } from "./tree.ts";
 
 /** Deeper trees are refused, so that walking them cannot exhaust the stack. */
@@ -56,16 +56,10 @@ export class ExpressionReader {
   field(value: unknown, surroundings: Surroundings): void {
     if (value === undefined) return;
     if (Array.isArray(value)) {
-      for (const item of value) this.#fieldItem(item, surroundings);
+      for (const item of value) if (!isGap(item)) this.node(unwrap(item), surroundings);
       return;
     }
     this.node(unwrap(value), surroundings);
-  }
-
-  #fieldItem(item: unknown, surroundings: Surroundings): void {
-    // A list may hold an empty place, such as the missing bound of a slice.
-    if (typeof item === "object" && item !== null && !Array.isArray(item) && Object.keys(item).length === 0) return;
-    this.node(unwrap(item), surroundings);
   }
 
   node(node: Node, surroundings: Surroundings): void {
@@ -146,7 +140,8 @@ export class ExpressionReader {
   #operator(fields: Fields, surroundings: Surroundings): void {
     checkFields("A_Expr", fields);
     // BETWEEN stands for comparisons that it does not name.
-    if (textOf(fields["kind"]).includes("BETWEEN")) for (const symbol of ["<=", ">=", "<", ">"]) this.operatorName([symbol]);
+    if (textOf(fields["kind"]).includes("BETWEEN"))
+      for (const symbol of ["<=", ">=", "<", ">"]) this.operatorName([symbol]);
     else this.operatorName(namesOf(fields["name"]));
     this.field(fields["lexpr"], surroundings);
     this.field(fields["rexpr"], surroundings);

@@ -6,7 +6,7 @@ import type { ExpressionReader, Surroundings, WithTables } from "./expression.ts
 import type { Outputs } from "./query.ts";
 import { derivedSource, referToColumn, relationSource } from "./scope.ts";
 import type { BaseColumn, Level, Source } from "./scope.ts";
-import { bareOf, itemsOf, namesOf, nodesOf, NotUnderstood, textOf, unwrap } from "./tree.ts";
+import { bareOf, isGap, itemsOf, listOf, namesOf, nodesOf, NotUnderstood, textOf, unwrap } from "./tree.ts";
 import type { Node } from "./tree.ts";
 
 /** What FROM needs from the reader of queries. */
@@ -21,7 +21,6 @@ type Alias = { readonly name: string | null; readonly columns: readonly string[]
 type Progress = {
   readonly around: Surroundings;
   readonly before: Source[];
-  readonly uses: Map<string, RelationUse>;
 };
 
 export class FromReader {
@@ -33,15 +32,11 @@ export class FromReader {
     this.#queries = queries;
   }
 
-  /** Reads a list; `first` are sources that stand before it (the target of an UPDATE). */
-  list(
-    nodes: readonly Node[],
-    around: Surroundings,
-    first: readonly Source[] = [],
-  ): { level: Level; uses: ReadonlyMap<string, RelationUse> } {
-    const progress: Progress = { around, before: [...first], uses: new Map() };
+  /** Reads a list: the level that it opens. */
+  list(nodes: readonly Node[], around: Surroundings): Level {
+    const progress: Progress = { around, before: [] };
     for (const node of nodes) progress.before.push(...this.#item(node, progress));
-    return { level: { sources: progress.before, isExact: true, parent: around.level }, uses: progress.uses };
+    return { sources: progress.before, isExact: true, parent: around.level };
   }
 
   /** The sources that an item adds: one, or those of both sides of a join without an alias. */
@@ -84,7 +79,6 @@ export class FromReader {
     const found = this.#queries.relation(fields, progress.around.tables);
     if ("table" in found) return derived({ name: alias.name ?? own, columns: alias.columns }, found.table);
     const { use } = found;
-    progress.uses.set(alias.name ?? own, use);
     return relationSource(use, alias.name ?? own, alias.name === null ? schemaOf(use) : null, alias.columns);
   }
 
@@ -136,7 +130,7 @@ export class FromReader {
     for (const column of columns) this.#expressions.node(column, inside);
     const names = columns.map((column) => textOf(column.fields["colname"]));
     const alias = aliasOf(fields["alias"]);
-    return derived(alias, { names, isOpen: false });
+    return derived(alias, { names, isOpen: false, lockable: [] });
   }
 
   #jsonTable(fields: Fields, progress: Progress): Source {
@@ -155,7 +149,7 @@ export class FromReader {
       }
     };
     gather(nodesOf(fields["columns"]));
-    return derived(aliasOf(fields["alias"]), { names, isOpen: false });
+    return derived(aliasOf(fields["alias"]), { names, isOpen: false, lockable: [] });
   }
 
   #join(fields: Fields, progress: Progress): Source[] {
@@ -173,10 +167,11 @@ export class FromReader {
     const level: Level = { sources: both, isExact: true, parent: progress.around.level };
     this.#expressions.field(fields["quals"], { level, tables: progress.around.tables });
     const usingAlias = bareOf(fields["join_using_alias"]);
-    const named = usingAlias ? [derivedSource(aliasOf(usingAlias).name, using, false)] : [];
+    const named: Source[] = usingAlias
+      ? [{ ...derivedSource(aliasOf(usingAlias).name, using, false), onlyQualified: true }]
+      : [];
     const alias = aliasOf(fields["alias"]);
-    if (alias.name === null) return [...both, ...named.map((source): Source => ({ ...source, onlyQualified: true }))];
-    return [...named.map((source): Source => ({ ...source, onlyQualified: true })), joined(alias, both)];
+    return alias.name === null ? [...both, ...named] : [...named, joined(alias, both)];
   }
 }
 
@@ -194,7 +189,7 @@ function aliasOf(value: unknown): Alias {
 
 function derived(alias: Alias, outputs: Outputs): Source {
   const columns = [...alias.columns, ...outputs.names.slice(alias.columns.length)];
-  return derivedSource(alias.name, columns, outputs.isOpen);
+  return derivedSource(alias.name, columns, outputs.isOpen, outputs.lockable);
 }
 
 function schemaOf(use: RelationUse): string | null {
@@ -204,11 +199,7 @@ function schemaOf(use: RelationUse): string | null {
 
 /** A function with its column definitions: the second place is empty when there are none. */
 function itemsAllowingGaps(list: Node): (Node | undefined)[] {
-  const items = list.fields["items"];
-  if (!Array.isArray(items)) return [];
-  return items.map((item: unknown) =>
-    typeof item === "object" && item !== null && Object.keys(item).length === 0 ? undefined : unwrap(item),
-  );
+  return listOf(list.fields["items"]).map((item) => (isGap(item) ? undefined : unwrap(item)));
 }
 
 /** A join with an alias hides what is inside it. Listed names may stand for any column, so all of them count. */
@@ -230,6 +221,7 @@ function joined(alias: Alias, sources: readonly Source[]): Source {
     columns,
     isOpen: sources.some((source) => source.isOpen),
     uses: sources.flatMap((source) => source.uses),
+    lockable: sources.flatMap((source) => source.lockable),
   };
 }
 

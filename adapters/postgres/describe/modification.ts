@@ -155,7 +155,7 @@ export class ModificationReader {
 
   /** The target is in sight with what FROM adds; the items of FROM do not see it. */
   #levelWith(target: Source, list: unknown, around: Surroundings): Level {
-    const { level } = this.#queries.from(list, around);
+    const level = this.#queries.from(list, around);
     return { ...level, sources: [target, ...level.sources] };
   }
 

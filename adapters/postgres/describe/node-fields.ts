@@ -164,15 +164,11 @@ export const KNOWN_FIELDS: Readonly<Record<string, ReadonlySet<string>>> = {
   InsertStmt: fields("relation cols selectStmt onConflictClause returningList returningClause withClause override"),
   UpdateStmt: fields("relation targetList whereClause fromClause returningList returningClause withClause"),
   DeleteStmt: fields("relation usingClause whereClause returningList returningClause withClause"),
-  MergeStmt: fields(
-    "relation sourceRelation joinCondition mergeWhenClauses returningList returningClause withClause",
-  ),
+  MergeStmt: fields("relation sourceRelation joinCondition mergeWhenClauses returningList returningClause withClause"),
   MergeWhenClause: fields("matched matchKind commandType override condition targetList values"),
   OnConflictClause: fields("action infer targetList whereClause location"),
   InferClause: fields("indexElems whereClause conname location"),
-  IndexElem: fields(
-    "name expr indexcolname collation opclass opclassopts ordering nulls_ordering",
-  ),
+  IndexElem: fields("name expr indexcolname collation opclass opclassopts ordering nulls_ordering"),
   ReturningClause: fields("options exprs"),
   ReturningOption: fields("option value location"),
 };

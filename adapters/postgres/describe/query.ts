@@ -9,13 +9,18 @@ import { FromReader } from "./from.ts";
 import type { Resolver } from "./resolver.ts";
 import { shownColumns } from "./scope.ts";
 import type { Level, Source } from "./scope.ts";
-import { bareOf, itemsOf, nameOf, namesOf, nodesOf, NotUnderstood, textOf, unwrap } from "./tree.ts";
+import { bareOf, isGap, itemsOf, listOf, nameOf, namesOf, nodesOf, NotUnderstood, textOf, unwrap } from "./tree.ts";
 import type { Node } from "./tree.ts";
 
 /** The columns that a query shows. `isOpen`: some of their names are not known. */
-export type Outputs = { readonly names: readonly string[]; readonly isOpen: boolean };
+export type Outputs = {
+  readonly names: readonly string[];
+  readonly isOpen: boolean;
+  /** The relations whose rows a FOR UPDATE around the query locks. */
+  readonly lockable: readonly RelationUse[];
+};
 
-const NO_OUTPUTS: Outputs = { names: [], isOpen: true };
+const NO_OUTPUTS: Outputs = { names: [], isOpen: true, lockable: [] };
 
 /** Reads a statement inside WITH, or elsewhere, that is no query itself. */
 export type StatementReader = (statement: Node, surroundings: Surroundings) => Outputs;
@@ -50,7 +55,10 @@ export class QueryReader {
   statement(node: Node, surroundings: Surroundings): Outputs {
     let outputs: Outputs = NO_OUTPUTS;
     this.expressions.nest(() => {
-      outputs = node.kind === "SelectStmt" ? this.select(node.fields, surroundings) : this.#readModification(node, surroundings);
+      outputs =
+        node.kind === "SelectStmt"
+          ? this.select(node.fields, surroundings)
+          : this.#readModification(node, surroundings);
     });
     return outputs;
   }
@@ -63,7 +71,7 @@ export class QueryReader {
     const rarg = bareOf(fields["rarg"]);
     if (larg && rarg) return this.#setOperation(fields, larg, rarg, { level: surroundings.level, tables });
 
-    const { level, uses } = this.from(fields["fromClause"], { level: surroundings.level, tables });
+    const level = this.from(fields["fromClause"], { level: surroundings.level, tables });
     const inside: Surroundings = { level, tables };
     const outputs = this.targets(fields["targetList"], inside);
     this.expressions.field(fields["whereClause"], inside);
@@ -81,18 +89,21 @@ export class QueryReader {
     }
     this.expressions.field(fields["limitOffset"], inside);
     this.expressions.field(fields["limitCount"], inside);
-    this.#locking(fields["lockingClause"], uses, level);
+    lock(fields["lockingClause"], level);
+    const lockable = level.sources.flatMap((source) => source.lockable);
     if (fields["valuesLists"] !== undefined) {
-      return { names: Array.from({ length: columnCount }, (_, index) => `column${index + 1}`), isOpen: false };
+      const names = Array.from({ length: columnCount }, (_, index) => `column${index + 1}`);
+      return { names, isOpen: false, lockable };
     }
-    return outputs;
+    return { ...outputs, lockable };
   }
 
   #setOperation(fields: Fields, larg: Fields, rarg: Fields, surroundings: Surroundings): Outputs {
     let outputs: Outputs = NO_OUTPUTS;
     this.expressions.nest(() => {
-      outputs = this.select(larg, surroundings);
-      this.select(rarg, surroundings);
+      const left = this.select(larg, surroundings);
+      const right = this.select(rarg, surroundings);
+      outputs = { ...left, lockable: [...left.lockable, ...right.lockable] };
     });
     // Only output columns are in sight; what is found further out is none of them, but it does no harm to count it.
     const level: Level = { sources: [], isExact: true, outputs: new Set(outputs.names), parent: surroundings.level };
@@ -104,14 +115,9 @@ export class QueryReader {
     return outputs;
   }
 
-  /** A FROM list: the level that it opens, and the relations that FOR UPDATE would lock. */
-  from(list: unknown, surroundings: Surroundings): { level: Level; uses: ReadonlyMap<string, RelationUse> } {
+  /** A FROM list: the level that it opens. */
+  from(list: unknown, surroundings: Surroundings): Level {
     return this.#from.list(nodesOf(list), surroundings);
-  }
-
-  /** One more source for a FROM list (MERGE ... USING). */
-  fromItem(node: Node, surroundings: Surroundings): Level {
-    return this.#from.list([node], surroundings).level;
   }
 
   /** A select list, or RETURNING. `possible` adds the names that the server may give to unnamed columns. */
@@ -139,38 +145,21 @@ export class QueryReader {
         if (last !== undefined) possible.push(last);
       }
     }
-    return { names, possible: [...names, ...possible], isOpen };
+    return { names, possible: [...names, ...possible], isOpen, lockable: [] };
   }
 
   /** A bare name in ORDER BY means an output column first. */
   #order(list: unknown, outputs: readonly string[], surroundings: Surroundings): void {
     for (const node of nodesOf(list)) {
-      if (node.kind === "SortBy" && node.fields["useOp"] === undefined && isOutput(node.fields["node"], outputs)) continue;
+      if (node.kind === "SortBy" && node.fields["useOp"] === undefined && isOutput(node.fields["node"], outputs))
+        continue;
       this.expressions.node(node, surroundings);
     }
   }
 
   #distinct(list: unknown, outputs: readonly string[], surroundings: Surroundings): void {
-    if (!Array.isArray(list)) return;
-    for (const item of list) {
-      // DISTINCT without ON is a list with one empty place.
-      if (typeof item === "object" && item !== null && Object.keys(item).length === 0) continue;
-      if (!isOutput(item, outputs)) this.expressions.field(item, surroundings);
-    }
-  }
-
-  #locking(list: unknown, uses: ReadonlyMap<string, RelationUse>, level: Level): void {
-    for (const { kind, fields } of nodesOf(list)) {
-      checkFields(kind, fields);
-      const named = nodesOf(fields["lockedRels"]);
-      if (named.length === 0) for (const source of level.sources) for (const use of source.uses) use.locked = true;
-      for (const { fields: range } of named) {
-        const name = textOf(range["relname"]);
-        const use = uses.get(name);
-        if (use) use.locked = true;
-        // A derived table's name locks what is inside it.
-        else for (const inside of uses.values()) inside.locked = true;
-      }
+    for (const item of listOf(list)) {
+      if (!isGap(item) && !isOutput(item, outputs)) this.expressions.field(item, surroundings);
     }
   }
 
@@ -182,7 +171,8 @@ export class QueryReader {
     if (schema === "") {
       for (let at = tables; at; at = at.parent) {
         const table = at.tables.get(name);
-        if (table) return { table: { names: table.columns, isOpen: table.isOpen } };
+        // FOR UPDATE does not reach into WITH.
+        if (table) return { table: { names: table.columns, isOpen: table.isOpen, lockable: [] } };
       }
     }
     const relation = this.#resolver.relation(schema, name, textOf(range["catalogname"]));
@@ -230,6 +220,18 @@ export class QueryReader {
       columns.push(textOf(cycle["cycle_mark_column"]), textOf(cycle["cycle_path_column"]));
       this.expressions.field(cycle["cycle_mark_value"], surroundings);
       this.expressions.field(cycle["cycle_mark_default"], surroundings);
+    }
+  }
+}
+
+/** FOR UPDATE and its like, of all sources or of those that are named. */
+function lock(clauses: unknown, level: Level): void {
+  for (const { kind, fields } of nodesOf(clauses)) {
+    checkFields(kind, fields);
+    const named = nodesOf(fields["lockedRels"]).map((range) => textOf(range.fields["relname"]));
+    for (const source of level.sources) {
+      const isMeant = named.length === 0 || (source.name !== null && named.includes(source.name));
+      if (isMeant) for (const use of source.lockable) use.locked = true;
     }
   }
 }

@@ -45,7 +45,9 @@ export class Resolver {
     this.reading = reading;
     this.#path = reading.searchPath === null ? null : effectivePath(reading.searchPath);
     if (reading.catalog === null) this.#cannotKnow = "the target's catalog is not loaded, or has changed";
-    else this.#cannotKnow = reading.searchPath === null ? "the search path is not known" : "it was changed since the catalog was read";
+    else
+      this.#cannotKnow =
+        reading.searchPath === null ? "the search path is not known" : "it was changed since the catalog was read";
   }
 
   /** A relation that exists. `catalogName` must be the session's own database, as the server demands. */
@@ -55,7 +57,8 @@ export class Resolver {
     }
     const { catalog } = this.reading;
     if (catalog === null) return this.#unknownRelation(schema, name, this.#cannotKnow);
-    if (this.#isRedefined(name)) return this.#unknownRelation(schema, name, `"${name}" was changed since the catalog was read`);
+    if (this.#isRedefined(name))
+      return this.#unknownRelation(schema, name, `"${name}" was changed since the catalog was read`);
     if (schema !== "") return this.#inSchema(schema, name) ?? this.#unknownRelation(schema, name, null);
     if (this.#path === null) return this.#unknownRelation(schema, name, this.#cannotKnow);
     for (const candidate of this.#path) {
@@ -106,8 +109,13 @@ export class Resolver {
     const { schema, name } = qualified;
     const candidates = this.#functionSchemas(schema, name);
     if (candidates === null) return { kind: "unknown", because: this.#cannotKnow };
-    if (candidates.length === 0) return { kind: "unknown", because: `function "${parts.join(".")}" is not in the catalog` };
-    return callsOf(candidates.filter((candidate) => !isSafeFunction(candidate, name)).map((candidate) => ({ schema: candidate, name })));
+    if (candidates.length === 0)
+      return { kind: "unknown", because: `function "${parts.join(".")}" is not in the catalog` };
+    return callsOf(
+      candidates
+        .filter((candidate) => !isSafeFunction(candidate, name))
+        .map((candidate) => ({ schema: candidate, name })),
+    );
   }
 
   /** A procedure: every candidate, safe or not; null when they cannot be known. */
@@ -175,7 +183,8 @@ export class Resolver {
     const path = this.#path;
     const candidates = path === null ? all : path.filter((candidate) => all.includes(candidate));
     const isTemporary = temporaryNames === "unknown" ? false : temporaryNames.has(name);
-    if (isTemporary || candidates.length === 0) return { kind: "unknown", because: `type "${name}" is not in the catalog` };
+    if (isTemporary || candidates.length === 0)
+      return { kind: "unknown", because: `type "${name}" is not in the catalog` };
     // The first on the path is the one; without a path, any may be.
     const meant = path === null ? candidates : candidates.slice(0, 1);
     return supportCallsOf(meant.flatMap((candidate) => catalog.typeFunctions(candidate, name)));
@@ -193,7 +202,10 @@ function fromCatalog(catalog: Catalog, schema: string, name: string): ResolvedRe
   const relation = catalog.relation(schema, name);
   if (!relation) return null;
   let resolved = resolvedRelations.get(catalog);
-  if (!resolved) resolvedRelations.set(catalog, (resolved = new Map()));
+  if (!resolved) {
+    resolved = new Map<string, ResolvedRelation>();
+    resolvedRelations.set(catalog, resolved);
+  }
   const full = `${schema}.${name}`;
   let known = resolved.get(full);
   if (!known) {
@@ -219,5 +231,7 @@ function callsOf(unsafe: readonly FunctionName[]): Calls {
 
 /** What stands behind an operator or a type, where the functions of widely used extensions are known to be safe too. */
 function supportCallsOf(candidates: readonly FunctionName[]): Calls {
-  return callsOf(candidates.filter(({ schema, name }) => !isSafeFunction(schema, name) && !isSafeSupportFunction(name)));
+  return callsOf(
+    candidates.filter(({ schema, name }) => !isSafeFunction(schema, name) && !isSafeSupportFunction(name)),
+  );
 }

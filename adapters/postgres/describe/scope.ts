@@ -46,6 +46,8 @@ export type Source = {
   readonly isOpen: boolean;
   /** The stored relations that a whole row of it reads. */
   readonly uses: readonly RelationUse[];
+  /** The relations whose rows FOR UPDATE locks through it: those of a derived table's own FROM too. */
+  readonly lockable: readonly RelationUse[];
   /** Unqualified names do not find it (`excluded`, `old`, `new`, and the relations inside a join with an alias). */
   readonly onlyQualified?: true;
 };
@@ -163,25 +165,37 @@ export function relationSource(
   schema: string | null,
   listed: readonly string[],
 ): Source {
-  return { name: alias, schema, columns: relationColumns(use, listed), isOpen: use.relation.columns === null, uses: [use] };
+  return {
+    name: alias,
+    schema,
+    columns: relationColumns(use, listed),
+    isOpen: use.relation.columns === null,
+    uses: [use],
+    lockable: [use],
+  };
 }
 
 function relationColumns(use: RelationUse, listed: readonly string[]): Columns {
   const own = use.relation.columns;
   if (own !== null && listed.length === 0) return new OwnColumns(use, own);
   const columns = new Map<string, readonly BaseColumn[]>();
-  [...(own?.keys() ?? [])].forEach((column, index) => {
+  for (const [index, column] of [...(own?.keys() ?? [])].entries()) {
     const shown = listed[index] ?? column;
     columns.set(shown, [...(columns.get(shown) ?? []), { use, column }]);
-  });
+  }
   // Which columns the listed names stand for is not known: reading one reads any.
   if (own === null) for (const name of listed) columns.set(name, []);
   return columns;
 }
 
 /** A derived table: its columns are computed, so they lead to nothing stored that is not named already. */
-export function derivedSource(name: string | null, columns: readonly string[], isOpen: boolean): Source {
-  return { name, schema: null, columns: new Map(columns.map((column) => [column, []])), isOpen, uses: [] };
+export function derivedSource(
+  name: string | null,
+  columns: readonly string[],
+  isOpen: boolean,
+  lockable: readonly RelationUse[] = [],
+): Source {
+  return { name, schema: null, columns: new Map(columns.map((column) => [column, []])), isOpen, uses: [], lockable };
 }
 
 /** The names a source shows for `*`, and whether there may be others. */

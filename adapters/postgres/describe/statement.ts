@@ -123,9 +123,7 @@ export class StatementReader {
   }
 
   #definitions(): DefinitionReader {
-    return new DefinitionReader(this.#collector, this.#resolver, this.#queries("select"), (nested) => {
-      this.#statement(nested, "select");
-    });
+    return new DefinitionReader(this.#collector, this.#resolver, this.#queries("select"));
   }
 
   #select(fields: Fields, readVerb: Verb): StatementEffect {
@@ -203,7 +201,11 @@ export class StatementReader {
     this.#collector.unresolved ??= nested.unresolved;
     const analysis = this.#innerAnalysis(nested.accesses, nested.unresolved === null, query);
     const options = typeof fields["options"] === "number" ? fields["options"] : 0;
-    const declaresCursor = { name: textOf(fields["portalname"]), holds: (options & CURSOR_OPTION_HOLD) !== 0, analysis };
+    const declaresCursor = {
+      name: textOf(fields["portalname"]),
+      holds: (options & CURSOR_OPTION_HOLD) !== 0,
+      analysis,
+    };
     return { ...NO_EFFECT, declaresCursor };
   }
 
@@ -213,12 +215,14 @@ export class StatementReader {
     const analysis = this.#reading.cursor(textOf(fields["portalname"]));
     if (!analysis) throw new NotUnderstood("the cursor was not opened through this session");
     this.#collector.include(analysis.accesses);
-    if (!analysis.understood) this.#collector.unresolved ??= analysis.notUnderstood ?? "the cursor's query could not be read";
+    if (!analysis.understood)
+      this.#collector.unresolved ??= analysis.notUnderstood ?? "the cursor's query could not be read";
     return NO_EFFECT;
   }
 
   #copy(fields: Fields): StatementEffect {
-    for (const field in fields) if (!COPY_FIELDS.has(field)) throw new NotUnderstood(`a COPY has an unknown part ${field}`);
+    for (const field in fields)
+      if (!COPY_FIELDS.has(field)) throw new NotUnderstood(`a COPY has an unknown part ${field}`);
     const isFrom = fields["is_from"] === true;
     const verb: Verb = isFrom ? "copy from" : "copy to";
     const hasFile = textOf(fields["filename"]) !== "";
@@ -228,7 +232,11 @@ export class StatementReader {
     const range = bareOf(fields["relation"]);
     const queries = this.#queries(isFrom ? "select" : verb);
     if (range) {
-      const relation = this.#resolver.relation(textOf(range["schemaname"]), textOf(range["relname"]), textOf(range["catalogname"]));
+      const relation = this.#resolver.relation(
+        textOf(range["schemaname"]),
+        textOf(range["relname"]),
+        textOf(range["catalogname"]),
+      );
       const use = this.#collector.relation(verb, classOf(verb), relation);
       const own = relationSource(use, textOf(range["relname"]), null, []);
       const level = { sources: [own], isExact: true, parent: null };

@@ -84,7 +84,7 @@ export function optionText(argument: Node | null): string | null {
   if (!argument) return null;
   const { kind, fields } = argument;
   if (kind === "String") return textOf(fields["sval"]);
-  if (kind === "Integer") return String(fields["ival"] ?? 0);
+  if (kind === "Integer") return numberText(fields["ival"]);
   if (kind === "Float") return textOf(fields["fval"]);
   if (kind === "Boolean") return fields["boolval"] === true ? "true" : "false";
   if (kind === "A_Const") {
@@ -92,7 +92,7 @@ export function optionText(argument: Node | null): string | null {
     const sval = bareOf(fields["sval"]);
     if (sval) return textOf(sval["sval"]);
     const ival = bareOf(fields["ival"]);
-    if (ival) return String(ival["ival"] ?? 0);
+    if (ival) return numberText(ival["ival"]);
     const fval = bareOf(fields["fval"]);
     if (fval) return textOf(fval["fval"]);
     const boolval = bareOf(fields["boolval"]);
@@ -100,4 +100,14 @@ export function optionText(argument: Node | null): string | null {
   }
   if (kind === "TypeName") return namesOf(fields["names"]).at(-1) ?? null;
   return null;
+}
+
+/** Zero is left out of the tree. */
+function numberText(value: unknown): string {
+  return typeof value === "number" ? String(value) : "0";
+}
+
+/** A place in a list that holds nothing: DISTINCT without ON, the missing bound of a slice. */
+export function isGap(value: unknown): boolean {
+  return isFields(value) && Object.keys(value).length === 0;
 }
