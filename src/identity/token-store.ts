@@ -106,8 +106,10 @@ export class TokenStore {
       this.#database.pragma("synchronous = FULL");
       const version = v.parse(versionSchema, this.#database.prepare("PRAGMA user_version").get()).user_version;
       if (version > SCHEMA_VERSION) throw new StoreError(`${path} was written by a newer weir; use that one`);
-      this.#database.exec(CREATE_TABLE);
-      this.#database.pragma(`user_version = ${SCHEMA_VERSION}`);
+      if (version < SCHEMA_VERSION) {
+        this.#database.exec(CREATE_TABLE);
+        this.#database.pragma(`user_version = ${SCHEMA_VERSION}`);
+      }
       this.#key = openTokenKey(join(folder, "identity.key"), this.#count() === 0);
       this.#dataVersion = this.#database.prepare("PRAGMA data_version");
       this.refresh();
