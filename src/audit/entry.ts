@@ -91,7 +91,7 @@ export type Leaf =
   | ({ readonly shape: "event" } & EventLeaf);
 
 /** A leaf that is not of any known form. */
-export class LeafUnreadable extends Error {}
+class LeafUnreadable extends Error {}
 
 /** Reads a leaf; `index` is its place in the log, which the leaf must name too. Throws LeafUnreadable. */
 export function readLeaf(bytes: Uint8Array, index: number): Leaf {

@@ -8,7 +8,7 @@ import { RECORD_BYTES_MAX } from "./ring.ts";
 export const LEAF_BYTES_MAX = 65_535;
 const ROOM_BYTES = RECORD_BYTES_MAX + 4096;
 /** The version of the leaf's format. */
-export const LEAF_VERSION = 1;
+const LEAF_VERSION = 1;
 
 /** An outcome that shares the leaf of its intent, or one of its own. */
 export type Ended = {

@@ -196,7 +196,7 @@ function asJson(value: unknown, where: string): Json | undefined {
 }
 
 /** The first units of a text and a mark; the same text when it is short. */
-export function shorten(text: string, unitsMax: number): string {
+function shorten(text: string, unitsMax: number): string {
   return text.length <= unitsMax ? text : text.slice(0, unitsMax) + "…";
 }
 

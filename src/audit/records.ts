@@ -6,7 +6,7 @@ import { SHA256_BYTES, sha256, sha256Hex } from "./sha256.ts";
 export const INTENT = 1;
 export const OUTCOME = 2;
 export const EVENT = 3;
-export const TEMPLATE = 4;
+const TEMPLATE = 4;
 
 /** The tables of shared pieces, and how many slots each has; both sides reuse them in order. */
 export const TABLES = ["session", "statement", "decision"] as const;
@@ -20,8 +20,8 @@ export type PieceRef = number | string;
 
 /** What was not hashed yet travels up to this size and is hashed by the writer; more is hashed where it is. */
 export const UNHASHED_BYTES_MAX = 64 * 1024;
-export const ID_BYTES_MAX = 255;
-export const CODE_UNITS_MAX = 64;
+const ID_BYTES_MAX = 255;
+const CODE_UNITS_MAX = 64;
 const SHA256_HEX = 64;
 
 const STATUSES = [

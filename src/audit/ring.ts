@@ -16,7 +16,7 @@ const ALIGN = 8;
 /** A record's first word is its length; its second begins with its type. */
 export const RECORD_HEADER_BYTES = 8;
 /** Fills the end of the ring when the next record does not fit there. */
-export const PADDING = 0;
+const PADDING = 0;
 
 /** Places of the control words, each on a cache line of its own where both sides write. Positions count bytes modulo 2^32. */
 const HEAD = 0;
@@ -28,8 +28,7 @@ const NOTIFIED = 64;
 const ORDER = 80;
 const CONTROL_WORDS = 96;
 
-/** What the writer says of itself. */
-export const STATE_STARTING = 0;
+/** What the writer says of itself; 0 while it starts. */
 export const STATE_SERVING = 1;
 export const STATE_FAILED = 2;
 export const STATE_CLOSED = 3;

@@ -12,7 +12,11 @@ import { lines } from "./audit-lines.ts";
 import { PERMIT, POLICY, sampleOperation } from "./audit-sample.ts";
 
 const clock = { now: () => Date.now() };
-const CHILD = join(import.meta.dir, "audit-child.ts");
+const CHILD = Bun.fileURLToPath(new URL("./audit-child.ts", import.meta.url));
+const GROWTH = Bun.fileURLToPath(new URL("./audit-growth.ts", import.meta.url));
+const WRITER = new URL("../../src/audit/writer.ts", import.meta.url);
+const SILENT_WRITER = new URL("./audit-silent-writer.ts", import.meta.url);
+const LATE_WRITER = new URL("./audit-late-writer.ts", import.meta.url);
 
 let folder: string;
 beforeEach(() => {
@@ -134,7 +138,7 @@ test("a writer that dies: refused until another has taken over", async () => {
     folder,
     clock,
     startWriter: (settings) => {
-      const worker = new Worker(new URL("../../src/audit/writer.ts", import.meta.url), { workerData: settings });
+      const worker = new Worker(WRITER, { workerData: settings });
       workers.push(worker);
       return worker;
     },
@@ -164,7 +168,7 @@ test("a writer that does not answer: refused, and what it was given is lost", as
     folder,
     clock,
     startWriter: (settings) => {
-      const url = new URL(isFirst ? "./audit-silent-writer.ts" : "../../src/audit/writer.ts", import.meta.url);
+      const url = isFirst ? SILENT_WRITER : WRITER;
       isFirst = false;
       return new Worker(url, { workerData: settings });
     },
@@ -188,9 +192,9 @@ for (const late of ["before", "after"] as const) {
       clock,
       startWriter: (settings) => {
         const isFirst = workers.length === 0;
-        const url = isFirst || late === "before" ? "./audit-late-writer.ts" : "../../src/audit/writer.ts";
+        const url = isFirst || late === "before" ? LATE_WRITER : WRITER;
         const env = { ...process.env, LATE: isFirst ? late : "next" };
-        const worker = new Worker(new URL(url, import.meta.url), { workerData: settings, env });
+        const worker = new Worker(url, { workerData: settings, env });
         workers.push(worker);
         return worker;
       },
@@ -257,6 +261,19 @@ test("a disk that takes no more: nothing is acknowledged until it does, and the 
   expect(gaps(all)).toHaveLength(1);
   expect(gaps(all)[0]).toBeGreaterThan(0);
 }, 30_000);
+
+test("memory does not grow with what is recorded", async () => {
+  // More than any table has slots, and enough to go around the ring.
+  const operations = 20_000;
+  const child = Bun.spawn([process.execPath, GROWTH, folder, `${operations}`], { stdout: "pipe", stderr: "inherit" });
+  const [objects = Number.NaN, grownMiB = Number.NaN] = (await new Response(child.stdout).text())
+    .split(" ")
+    .map(Number);
+  expect(await child.exited).toBe(0);
+  expect(objects).toBeLessThan(operations / 2);
+  // Leaves alone would be 25 MiB, records as objects more than twice that; heaps take a while to find their size.
+  expect(grownMiB).toBeLessThan(64);
+}, 60_000);
 
 /** Sets or lifts the limit on the size of files of a running process. */
 function limitFiles(pid: number, sizeBytes: number | null): void {

@@ -7,6 +7,8 @@ import { AuditLog } from "../../src/audit/audit.ts";
 import { LogReader } from "../../src/audit/query.ts";
 import { lines } from "./audit-lines.ts";
 
+const CHILD = Bun.fileURLToPath(new URL("./audit-child.ts", import.meta.url));
+
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "weir-kill-"));
@@ -20,7 +22,7 @@ test("what was acknowledged before a kill is there after it", async () => {
   const ended = new Set<string>();
   const rounds = 6;
   for (let round = 0; round < rounds; round++) {
-    const child = Bun.spawn(["bun", join(import.meta.dir, "audit-child.ts"), folder, "24"], {
+    const child = Bun.spawn([process.execPath, CHILD, folder, "24"], {
       stdout: "pipe",
       stderr: "inherit",
     });

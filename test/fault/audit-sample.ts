@@ -13,6 +13,7 @@ export const DENY: Decision = {
     code: "denied",
     message: "not for agents",
     hint: "",
+    detail: "",
     rules: ["shop/no-payroll"],
     event: "",
   },
@@ -27,7 +28,7 @@ export const POLICY: Policy = {
   nextEdge: () => Number.POSITIVE_INFINITY,
 };
 
-export const ACCESSES: Accesses = [
+const ACCESSES: Accesses = [
   { class: "read", facts: { verb: ["select"], relation: ["public.orders"], unfiltered: false } },
 ];
 
