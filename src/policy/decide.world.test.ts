@@ -23,6 +23,7 @@ const ACTIONS: readonly (WrittenBlock | WrittenBlock[])[] = [
   { tiny: { things: ["a", "s.*"] } },
   { tiny: { things: ["$mine"], wide: true } },
   { tiny: { things: ["**t"] } },
+  { tiny: { things: ["*.t", "s*.u"] } },
   { tiny: { verbs: ["get"], things: ["a"], tools: ["t"] } },
   { tiny: { tools: ["t"] } },
   { tiny: { wide: false } },
