@@ -231,6 +231,14 @@ test("the next run closes what the last one left open, and knows a clean end fro
   ]);
 });
 
+test("a log that was closed is complete in its one file", async () => {
+  const log = await AuditLog.open({ folder, clock });
+  log.event("login.ok", {});
+  await log.close();
+  for (const suffix of ["-wal", "-shm"]) rmSync(join(folder, LOG_FILE + suffix), { force: true });
+  expect(await entries()).toHaveLength(3);
+});
+
 test("one log at a time; the lock is given back", async () => {
   const log = await AuditLog.open({ folder, clock });
   await expect(AuditLog.open({ folder, clock })).rejects.toThrow("in use");

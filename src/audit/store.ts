@@ -108,7 +108,7 @@ export class LogStore {
 
   /** Reads the whole log once: the root from the leaves themselves, and the intents that still wait for an outcome. */
   #check(): [CompactRange, Found] {
-    const row = this.#database.prepare("SELECT size, stack, boot, sequence, open_from FROM head").raw(true).get([]);
+    const [row] = this.#database.prepare("SELECT size, stack, boot, sequence, open_from FROM head").raw(true).all([]);
     const [size, stack, boot, sequence, openFrom] = columns(row);
     if (typeof size !== "number" || !(stack instanceof Uint8Array))
       throw new LogDamaged("the log's head cannot be read");
@@ -175,7 +175,12 @@ export class LogStore {
 
   /** Moves what the write-ahead log holds into the file, as far as no reader is in the way. Not needed for durability. */
   checkpoint(): void {
-    this.#database.prepare("PRAGMA wal_checkpoint(PASSIVE)").get([]);
+    this.#database.prepare("PRAGMA wal_checkpoint(PASSIVE)").all([]);
+  }
+
+  /** The same with all of it, as the last thing: then the file is complete without the files beside it. */
+  checkpointAll(): void {
+    this.#database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").all([]);
   }
 
   close(): void {
@@ -187,7 +192,7 @@ export class LogStore {
   }
 
   #value(sql: string): unknown {
-    const row = this.#database.prepare(sql).raw(true).get([]);
+    const [row] = this.#database.prepare(sql).raw(true).all([]);
     return Array.isArray(row) ? row[0] : undefined;
   }
 }

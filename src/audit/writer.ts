@@ -108,9 +108,18 @@ class Writer {
       if (this.#ring.order === ORDER_ABANDON) return this.#store.close();
       const head = this.#ring.head;
       if (head !== this.#consumer.position) this.#commitGroup(head);
-      else if (this.#ring.order !== ORDER_SERVE) return this.#store.close();
+      else if (this.#ring.order !== ORDER_SERVE) return this.#end();
       else this.#idle(head);
     }
+  }
+
+  #end(): void {
+    try {
+      this.#store.checkpointAll();
+    } catch {
+      // All of it is durable as it is; the next run does this again.
+    }
+    this.#store.close();
   }
 
   /** Frees the file's locks after a failure. */
