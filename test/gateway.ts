@@ -1,7 +1,7 @@
 /** Starts a real gateway for tests: a folder with configuration and policies, `weir up` in it, tokens, and all of it gone afterwards. */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
 export type GatewayOptions = {
   /** The server behind the gateway; it becomes the target `db`. */
@@ -78,7 +78,7 @@ rules:
 /** The command that runs weir: the compiled binary that WEIR_BINARY names, else the sources. */
 export function weirCommand(): readonly string[] {
   const binary = process.env["WEIR_BINARY"];
-  if (binary !== undefined && binary !== "") return [binary];
+  if (binary !== undefined && binary !== "") return [resolve(binary)];
   return [process.execPath, join(import.meta.dir, "../src/cli/main.ts")];
 }
 
