@@ -14,6 +14,7 @@ import { formatProblem, hasErrors } from "../src/policy/problems.ts";
 
 const ROUNDS = 5;
 const DECISIONS_PER_ROUND = 200_000;
+const RULES_PER_FILE = 100;
 const NOW = Date.UTC(2027, 0, 1);
 
 /**
@@ -48,17 +49,21 @@ function writeSet(dir: string, rules: number, selectivity: Selectivity): readonl
   const groupLines = Array.from({ length: groups }, (_, index) => `  g${index}: g${index}`).join("\n");
   writeFileSync(join(dir, "policy.yaml"), "apiVersion: weir.dev/v1\nkind: PolicySet\nname: bench\n");
   writeFileSync(join(dir, "vocabulary.yaml"), `apiVersion: weir.dev/v1\nkind: Vocabulary\ngroups:\n${groupLines}\n`);
-  writeFileSync(
-    join(dir, "permits/all.yaml"),
-    `apiVersion: weir.dev/v1\nkind: Permits\nrules:\n${permits.join("\n")}\n`,
-  );
-  writeFileSync(join(dir, "guards/all.yaml"), `apiVersion: weir.dev/v1\nkind: Guards\nrules:\n${guards.join("\n")}\n`);
+  writeRules(join(dir, "permits"), "Permits", permits);
+  writeRules(join(dir, "guards"), "Guards", guards);
   return Array.from({ length: targets }, (_, index) => ({
     name: `t${index}`,
     adapter: "postgres",
     labels: { env: "prod" },
     settings: null,
   }));
+}
+
+function writeRules(dir: string, kind: string, rules: readonly string[]): void {
+  for (let at = 0; at < rules.length; at += RULES_PER_FILE) {
+    const text = rules.slice(at, at + RULES_PER_FILE).join("\n");
+    writeFileSync(join(dir, `${at}.yaml`), `apiVersion: weir.dev/v1\nkind: ${kind}\nrules:\n${text}\n`);
+  }
 }
 
 function operationsFor(session: Session, rules: number): readonly Operation[] {
