@@ -37,6 +37,12 @@ export const upCommand: Command = {
       say: (line: string) => terminal.err(`weir: ${printable(line)}`),
     };
     const signals = new Signals();
+    // One session's fault does not end the others: what waits for a promise that failed is never let through.
+    process.on("unhandledRejection", (fault) => {
+      terminal.err(
+        `weir: a fault of the gateway's own: ${printable(fault instanceof Error ? (fault.stack ?? fault.message) : String(fault))}`,
+      );
+    });
     let gateway: Gateway;
     try {
       gateway = await startGateway(parts);
