@@ -87,15 +87,15 @@ async function run(options: Options): Promise<void> {
     prepareDatabase(direct, options.scale);
     for (const name of options.peers) peers.push(name === "direct" ? direct : await startPeer(name, server));
 
-    const rows = summarize(await measure(wanted, peers, options.rounds));
-    if (rows.length > 0) console.log(`${table(rows)}\n`);
+    // Before the load, which leaves compiled code and grown heaps behind.
     const memory: MemoryUse[] = [];
     for (const peer of isWanted("memory") ? peers : []) {
       progress(`memory ${peer.name}`);
       const use = await measureMemory(peer, options.sessions);
       if (use !== null) memory.push(use);
     }
-    progress("");
+    const rows = summarize(await measure(wanted, peers, options.rounds));
+    if (rows.length > 0) console.log(`${table(rows)}\n`);
     if (memory.length > 0) console.log(memoryTable(memory));
     if (options.json !== undefined) {
       const { scale, rounds } = options;
