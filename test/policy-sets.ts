@@ -38,7 +38,7 @@ export const TARGETS: readonly Target[] = [
 export const NOW = Date.UTC(2027, 0, 1);
 
 export const POLICY_YAML = "apiVersion: weir.dev/v1\nkind: PolicySet\nname: test\n";
-export const VOCABULARY_YAML = `apiVersion: weir.dev/v1
+const VOCABULARY_YAML = `apiVersion: weir.dev/v1
 kind: Vocabulary
 sets: { mine: [my.a, my.b], nested: [$mine, my.c] }
 groups: { ops: ops, devs: "7f3c" }

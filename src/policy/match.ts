@@ -31,7 +31,7 @@ export function permitCovers(rule: PermitRule, block: Block, access: Access): bo
  * or empty is covered by no list. The class of an opaque access counts as its adapter gave it: whether the permit may
  * cover opaque accesses at all is the caller's to ask.
  */
-export function blockCovers(block: Block, access: Access): boolean {
+function blockCovers(block: Block, access: Access): boolean {
   if (block.classes !== null && !block.classes.has(access.class)) return false;
   for (const matcher of block.keys) if (!keyCovers(matcher, access.facts[matcher.key])) return false;
   for (const key of block.unnamedKeys) if (isThere(access.facts[key])) return false;

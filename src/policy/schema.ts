@@ -84,7 +84,7 @@ function actionSchema(vocabularies: readonly Vocabulary[]) {
 }
 
 /** Can this version's engine match facts of this kind? */
-export function isKept(key: VocabularyKey): boolean {
+function isKept(key: VocabularyKey): boolean {
   return key.kind !== "argv";
 }
 

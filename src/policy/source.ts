@@ -51,6 +51,11 @@ export class Source {
     );
   }
 
+  /** The line on which what is at a path begins. */
+  lineOf(path: Path): number {
+    return Math.max(this.#lines.linePos(this.#offsetOf(path, "value")).line, 1);
+  }
+
   /** True when an empty map is written at the path: one that was not emptied by leaving out what does not belong. */
   isEmptyMap(path: Path): boolean {
     let node: unknown = this.#root;
