@@ -1,6 +1,6 @@
 /** What a name means is what the server will have made of it when the message that uses it arrives. */
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { Names } from "./names.ts";
 
 describe("within one segment", () => {
@@ -107,7 +107,8 @@ test("a known name is what the server has when the message arrives", () => {
         settle(acknowledged: boolean): void;
       }
     | { readonly kind: "use"; readonly name: string; readonly expected: number | null }
-    | { readonly kind: "fail" | "sync" };
+    | { readonly kind: "fail" }
+    | { readonly kind: "sync" };
   fc.assert(
     fc.property(fc.array(message, { maxLength: 40 }), (messages) => {
       const names = new Names<number>();

@@ -72,7 +72,7 @@ test("wrong keys do nothing", async () => {
   const { key } = client;
   if (key === null) throw new Error("no key");
   await client.cancel({ processId: key.processId + 1, secret: key.secret });
-  await client.cancel({ processId: key.processId, secret: Buffer.from(key.secret).reverse() });
+  await client.cancel({ processId: key.processId, secret: key.secret.toReversed() });
   await client.cancel({ processId: key.processId, secret: key.secret.subarray(0, 4) });
   await client.cancel({ processId: key.processId, secret: Buffer.concat([key.secret, Buffer.of(0)]) });
   expect(waiting()).toBe(1);

@@ -1,5 +1,6 @@
 /** Values of 200 MB pass in both directions, and the gateway's memory stays what it was. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import {
   encodeBind,
@@ -21,6 +22,8 @@ const GROWTH_BYTES_MAX = 160 * MIB;
 /** On a small machine the collector hurries; on a large one it would let more lie about than a value holds. */
 const SMALL_MACHINE = { BUN_JSC_forceRAMSize: `${64 * MIB}` };
 const BYTEA = 17;
+const LARGE_ROW = `SELECT repeat('weir', ${VALUE_BYTES / 4})`;
+const LARGE_ROW_SHA256 = digestOfRow();
 
 let roads: Roads;
 
@@ -32,23 +35,31 @@ afterAll(async () => {
   await roads.stop();
 });
 
+/** The digest of a DataRow's body with one cell of `weir` over and over. */
+function digestOfRow(): string {
+  const head = Buffer.alloc(6);
+  head.writeInt16BE(1, 0);
+  head.writeInt32BE(VALUE_BYTES, 2);
+  const hash = createHash("sha256").update(head);
+  for (let bytes = 0; bytes < VALUE_BYTES; bytes += CHUNK.length) hash.update(CHUNK);
+  return hash.digest("hex");
+}
+
 /** A number of bytes from /proc/PID/status. */
 function memory(pid: number, line: "VmRSS" | "VmHWM"): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return Number(new RegExp(`${line}:\\s*(\\d+) kB`, "u").exec(status)?.[1]) * 1024;
 }
 
-/** Runs work on both gateways and expects that neither grew by more than a stream may cost. */
-async function bounded(work: (client: WireClient) => Promise<void>): Promise<void> {
-  for (const [index, gateway] of roads.gateways.entries()) {
-    const road = roads.all[index + 1];
-    if (road === undefined) throw new Error("no road");
-    const client = await roads.connect(road);
-    const before = memory(gateway.pid, "VmRSS");
-    await work(client);
-    expect(memory(gateway.pid, "VmHWM") - before).toBeLessThan(GROWTH_BYTES_MAX);
-    await client.terminate();
-  }
+/** Runs work through one of the gateways and expects that it did not grow by more than a stream may cost. */
+async function bounded(way: "plain" | "TLS", work: (client: WireClient) => Promise<void>): Promise<void> {
+  const [plain, secure] = roads.gateways;
+  const gateway = way === "plain" ? plain : secure;
+  const client = await roads.connect(roads.all[way === "plain" ? 1 : 2]);
+  const before = memory(gateway.pid, "VmRSS");
+  await work(client);
+  expect(memory(gateway.pid, "VmHWM") - before).toBeLessThan(GROWTH_BYTES_MAX);
+  await client.terminate();
 }
 
 /** Sends so many bytes of a repeated chunk. */
@@ -64,16 +75,11 @@ function header(type: string, bodyBytes: number): Buffer {
   return head;
 }
 
-test("a parameter in Bind", async () => {
-  await bounded(async (client) => {
-    client.send(encodeParse("", "SELECT length($1), md5($1)", [BYTEA]));
-    const whole = encodeBind({
-      portal: "",
-      statement: "",
-      parameterFormats: [1],
-      parameters: [Buffer.alloc(0)],
-      resultFormats: [],
-    });
+test.each(["plain", "TLS"] as const)("a parameter in Bind (%s)", async (way) => {
+  await bounded(way, async (client) => {
+    client.send(encodeParse("", "SELECT length($1)", [BYTEA]));
+    const parameters = [Buffer.alloc(0)];
+    const whole = encodeBind({ portal: "", statement: "", parameterFormats: [1], parameters, resultFormats: [] });
     // The empty parameter's length stands before the count of result formats.
     const before = Buffer.from(whole.subarray(5, -2));
     const after = whole.subarray(-2);
@@ -81,25 +87,30 @@ test("a parameter in Bind", async () => {
     client.send(header("B", before.length + VALUE_BYTES + after.length), before);
     await sendValue(client, VALUE_BYTES);
     client.send(after, encodeExecute(""), encodeSync());
-    const [[length] = []] = rows(await client.ready());
-    expect(length).toBe(`${VALUE_BYTES}`);
+    expect(rows(await client.ready())).toEqual([[`${VALUE_BYTES}`]]);
   });
 });
 
-test("a cell of a row, from both protocols", async () => {
-  const sql = `SELECT repeat('weir', ${VALUE_BYTES / 4})`;
-  await bounded(async (client) => {
-    const simple = (await client.ask(encodeQuery(sql))).find(({ type }) => type === "D");
-    client.send(encodeParse("", sql));
+test("a cell of a row, by a simple query", async () => {
+  await bounded("plain", async (client) => {
+    const row = (await client.ask(encodeQuery(LARGE_ROW))).find(({ type }) => type === "D");
+    expect(row?.bodyBytes).toBe(VALUE_BYTES + 6);
+    expect(row?.sha256).toBe(LARGE_ROW_SHA256);
+  });
+});
+
+test("a cell of a row, by the extended protocol over TLS", async () => {
+  await bounded("TLS", async (client) => {
+    client.send(encodeParse("", LARGE_ROW));
     client.send(encodeBind({ portal: "", statement: "", parameterFormats: [], parameters: [], resultFormats: [] }));
-    const extended = (await client.ask(encodeExecute(""), encodeSync())).find(({ type }) => type === "D");
-    expect(simple?.bodyBytes).toBe(VALUE_BYTES + 6);
-    expect(extended?.sha256).toBe(simple?.sha256 ?? "");
+    const row = (await client.ask(encodeExecute(""), encodeSync())).find(({ type }) => type === "D");
+    expect(row?.bodyBytes).toBe(VALUE_BYTES + 6);
+    expect(row?.sha256).toBe(LARGE_ROW_SHA256);
   });
 });
 
 test("one message of COPY data", async () => {
-  await bounded(async (client) => {
+  await bounded("plain", async (client) => {
     await client.ask(encodeQuery("CREATE TEMP TABLE big (t text)"));
     client.send(encodeQuery("COPY big FROM STDIN"));
     await client.until("G");
@@ -108,8 +119,6 @@ test("one message of COPY data", async () => {
     client.send(encodeCopyDone());
     await client.ready();
     expect(rows(await client.ask(encodeQuery("SELECT length(t) FROM big")))).toEqual([[`${VALUE_BYTES}`]]);
-    const [, out] = await client.ask(encodeQuery("COPY big TO STDOUT"));
-    expect(out?.bodyBytes).toBe(VALUE_BYTES + 1);
   });
 });
 

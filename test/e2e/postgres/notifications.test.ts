@@ -68,13 +68,13 @@ test("notifications among results leave them whole", async () => {
   for (const road of roads.all) {
     const client = await roads.connect(road);
     await client.ask(encodeQuery("LISTEN news"));
-    let isOver = false;
+    const over = new AbortController();
     const noise = (async () => {
-      for (let n = 0; !isOver; n++) await roads.admin(`NOTIFY news, '${n}'`);
+      for (let n = 0; !over.signal.aborted; n++) await roads.admin(`NOTIFY news, '${n}'`);
     })();
     for (let n = 0; n < 50; n++) client.send(encodeQuery("SELECT generate_series(1, 200)"));
     const messages = await client.ready(50);
-    isOver = true;
+    over.abort();
     await noise;
     expect(messages.filter(({ type }) => type === "D")).toHaveLength(10_000);
     expect(messages.filter(({ type }) => type === "C")).toHaveLength(50);

@@ -1,13 +1,10 @@
 /** The same server by three roads: directly, through the gateway, and through the gateway over TLS. */
-import { expect, setDefaultTimeout } from "bun:test";
+import { expect } from "bun:test";
 import { Client } from "pg";
 import { type Gateway, type GatewayOptions, startGateway } from "../../gateway.ts";
 import { type PostgresServer, startPostgres } from "../../servers/postgres.ts";
 import { greeting } from "./transcript.ts";
 import { type Address, type Login, WireClient } from "./wire-client.ts";
-
-/** Beyond the client's own patience, so that a test that hangs says where. */
-setDefaultTimeout(60_000);
 
 /** The token's secret is the password; the server itself asks for none. */
 type RoadLogin = Pick<Login, "database" | "password" | "tls">;
@@ -91,12 +88,15 @@ export class Roads {
     for (const road of this.all) {
       if (this.#reset !== undefined) await this.admin(this.#reset);
       const client = await this.connect(road, login);
-      const answer = await scenario(client, road).catch((error: Error) => error);
+      const problem = await scenario(client, road).then(
+        () => null,
+        (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
+      );
       const seen = greeting(client.received);
       client.abandon();
       // A difference says more than what it led to.
       if (expected !== null) expect({ road: road.name, seen }).toEqual({ road: road.name, seen: expected });
-      if (answer instanceof Error) throw answer;
+      if (problem !== null) throw problem;
       expected ??= seen;
     }
     return expected ?? [];

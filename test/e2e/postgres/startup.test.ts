@@ -11,7 +11,7 @@ import {
 import { PROTOCOL_3_0, PROTOCOL_3_2 } from "../../../adapters/postgres/protocol/types.ts";
 import { Roads, type Road } from "./roads.ts";
 import { errorIn, rows, sqlStates, transcript, types } from "./transcript.ts";
-import { type Login, WireClient } from "./wire-client.ts";
+import { type Login, type Message, WireClient } from "./wire-client.ts";
 
 const NO = "N".charCodeAt(0);
 const YES = "S".charCodeAt(0);
@@ -30,11 +30,11 @@ afterAll(async () => {
 });
 
 /** What the gateway answers to these bytes until it closes the connection. */
-async function answerTo(road: Road, ...parts: readonly Uint8Array[]): Promise<string[]> {
+async function answerTo(road: Road, ...parts: readonly Uint8Array[]): Promise<Message[]> {
   const client = await WireClient.open(road.address);
   client.expectMessages();
   client.send(...parts);
-  return transcript(await client.end());
+  return client.end();
 }
 
 async function refusedLogin(road: Road, login: Login): Promise<ReadonlyMap<string, string> | undefined> {
@@ -126,8 +126,8 @@ test("plaintext that comes along with an encryption request closes the connectio
   for (const request of [encodeSslRequest(), encodeGssEncRequest()]) {
     for (const road of [plain, secure]) {
       const seen = await answerTo(road, request, startup);
-      expect(seen).toHaveLength(1);
-      expect(seen[0]).toContain("C=08P01");
+      expect(types(seen)).toBe("E");
+      expect(sqlStates(seen)).toEqual(["08P01"]);
     }
   }
 });
@@ -194,9 +194,9 @@ test("unknown protocol options are named, known parameters are passed on", async
 
 test("another major version is refused with its name", async () => {
   for (const version of [2 << 16, 4 << 16]) {
-    const [line = "", ...more] = await answerTo(plain, encodeStartup(version, [["user", "x"]]));
-    expect(line).toContain("S=FATAL");
-    expect(more).toEqual([]);
+    const seen = await answerTo(plain, encodeStartup(version, [["user", "x"]]));
+    expect(types(seen)).toBe("E");
+    expect(errorIn(seen)?.get("S")).toBe("FATAL");
   }
 });
 
@@ -205,7 +205,7 @@ test("startup packets of impossible length are turned away at once", async () =>
     const head = Buffer.alloc(8);
     head.writeInt32BE(length, 0);
     head.writeInt32BE(PROTOCOL_3_0, 4);
-    expect(await answerTo(plain, head)).toEqual([expect.stringContaining("C=08P01")]);
+    expect(sqlStates(await answerTo(plain, head))).toEqual(["08P01"]);
   }
 });
 
@@ -218,15 +218,14 @@ test("a startup packet that is not made of pairs is turned away", async () => {
     ]),
     Buffer.concat([good.subarray(0, -2), Buffer.of(1, 1)]),
   ]) {
-    const [line = ""] = await answerTo(plain, broken);
-    expect(line).toContain("C=08P01");
+    expect(sqlStates(await answerTo(plain, broken))).toEqual(["08P01"]);
   }
 });
 
 test("a password message that is too long is turned away before it is read", async () => {
-  const head = Buffer.from([..."p"].map((letter) => letter.charCodeAt(0)).concat([0, 0, 0, 0]));
+  const head = Buffer.alloc(5, "p");
   head.writeInt32BE(70_000, 1);
-  const [asked = "", line = ""] = await answerTo(
+  const seen = await answerTo(
     plain,
     encodeStartup(PROTOCOL_3_0, [
       ["user", "x"],
@@ -234,8 +233,8 @@ test("a password message that is too long is turned away before it is read", asy
     ]),
     head,
   );
-  expect(asked).toBe("R cleartext");
-  expect(line).toContain("C=08P01");
+  expect(types(seen)).toBe("RE");
+  expect(sqlStates(seen)).toEqual(["08P01"]);
 });
 
 test("another message where the password should be is turned away", async () => {
@@ -247,7 +246,8 @@ test("another message where the password should be is turned away", async () => 
     ]),
     encodeQuery("SELECT 'not yet'"),
   );
-  expect(seen).toEqual(["R cleartext", expect.stringContaining("C=08P01")]);
+  expect(types(seen)).toBe("RE");
+  expect(sqlStates(seen)).toEqual(["08P01"]);
 });
 
 test("replication does not pass", async () => {
@@ -284,13 +284,13 @@ test("a login cut byte by byte", async () => {
 });
 
 test("a cancel request with a key of impossible length is harmless", async () => {
-  expect(await answerTo(plain, encodeCancelRequest(1, Buffer.alloc(0)))).toEqual([expect.stringContaining("C=08P01")]);
+  expect(sqlStates(await answerTo(plain, encodeCancelRequest(1, Buffer.alloc(0))))).toEqual(["08P01"]);
   expect(await answerTo(plain, encodeCancelRequest(1, Buffer.alloc(256)))).toEqual([]);
 });
 
 test("random bytes are turned away", async () => {
   for (const text of ["GET / HTTP/1.1\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "\0\0\0\0\0\0\0\0"]) {
     const seen = await answerTo(plain, Buffer.from(text));
-    expect(seen).toEqual([expect.stringContaining("C=08P01")]);
+    expect(sqlStates(seen)).toEqual(["08P01"]);
   }
 });

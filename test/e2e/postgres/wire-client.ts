@@ -64,6 +64,7 @@ export class WireClient {
   #isTyped = false;
   #isEnded = false;
   #wake: (() => void) | null = null;
+  readonly #whenEnded = Promise.withResolvers<void>();
   /** The key of BackendKeyData, once the login is through. */
   key: BackendKeyData | null = null;
 
@@ -103,6 +104,11 @@ export class WireClient {
 
   get isEnded(): boolean {
     return this.#isEnded;
+  }
+
+  /** Resolves when the connection is closed, whoever closed it; waits without impatience. */
+  get whenEnded(): Promise<void> {
+    return this.#whenEnded.promise;
   }
 
   /** Sends the parts in one write. */
@@ -264,6 +270,7 @@ export class WireClient {
 
   #ended(): void {
     this.#isEnded = true;
+    this.#whenEnded.resolve();
     this.#socket.destroy();
     this.#stir();
   }
