@@ -1,6 +1,6 @@
 /** PostgreSQL through weir, beside the server itself, PgBouncer and HAProxy: throughput, latency and memory, in alternating rounds. */
 import { writeFileSync } from "node:fs";
-import { availableParallelism, cpus } from "node:os";
+import { availableParallelism, cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { weirVersion } from "../src/release/version.ts";
 import { startPostgres } from "../test/servers/postgres.ts";
@@ -22,7 +22,13 @@ weir runs from the sources, or is the binary that WEIR_BINARY names.`;
 /** Idle sessions that memory is measured with; the server holds a process for each. */
 const SESSIONS = { full: 1000, quick: 50 } as const;
 
+/** Runs whose numbers are dropped: what compiles itself while it runs should have done so. */
+const WARM_UP: Scale = { seconds: 2, pgbenchScale: 1, copyMegabytes: 50 };
+/** Above this share of the cores, others' work is part of the numbers. */
+const LOAD_SHARE_MAX = 0.25;
+
 type Options = {
+  readonly isQuick: boolean;
   readonly scale: Scale;
   readonly rounds: number;
   readonly peers: readonly PeerName[];
@@ -57,6 +63,7 @@ async function main(): Promise<void> {
         .join("\n"),
     );
   await run({
+    isQuick: values.quick,
     scale,
     rounds: Number(values.rounds ?? (values.quick ? 1 : 5)),
     peers: values.peers.split(",").map(peerName),
@@ -73,6 +80,10 @@ function peerName(text: string): PeerName {
 }
 
 async function run(options: Options): Promise<void> {
+  const load = loadavg()[0] ?? 0;
+  if (load > availableParallelism() * LOAD_SHARE_MAX) {
+    console.log(`This machine is busy (load ${load.toFixed(1)}): what follows says little about a quiet one.\n`);
+  }
   const isWanted = (name: string): boolean =>
     options.only.length === 0 || options.only.some((pattern) => name.includes(pattern));
   const wanted = workloads(options.scale).filter(({ name }) => isWanted(name));
@@ -94,6 +105,12 @@ async function run(options: Options): Promise<void> {
       const use = await measureMemory(peer, options.sessions);
       if (use !== null) memory.push(use);
     }
+    if (!options.isQuick)
+      await measure(
+        workloads(WARM_UP).filter(({ name }) => isWanted(name)),
+        peers,
+        1,
+      );
     const rows = summarize(await measure(wanted, peers, options.rounds));
     if (rows.length > 0) console.log(`${table(rows)}\n`);
     if (memory.length > 0) console.log(memoryTable(memory));
@@ -141,7 +158,13 @@ function progress(text: string): void {
 }
 
 function machine(): object {
-  return { cpu: cpus()[0]?.model ?? "", cores: availableParallelism(), platform: process.platform, arch: process.arch };
+  return {
+    load: loadavg(),
+    cpu: cpus()[0]?.model ?? "",
+    cores: availableParallelism(),
+    platform: process.platform,
+    arch: process.arch,
+  };
 }
 
 try {
