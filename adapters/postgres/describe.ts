@@ -133,7 +133,7 @@ function preparedAfter(prepared: PreparedStatements, effect: StatementEffect): P
 }
 
 /** Able to do anything. */
-export function opaqueAccess(reading: Reading): Access {
+function opaqueAccess(reading: Reading): Access {
   return {
     class: "administer",
     facts: {

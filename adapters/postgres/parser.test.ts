@@ -16,6 +16,11 @@ function kinds(result: ParseResult): string[] {
   return result.statements.map((statement) => statement.kind);
 }
 
+function reasonOf(result: ParseResult): string {
+  if (result.kind !== "refused") throw new Error(`not refused: ${result.kind}`);
+  return result.reason;
+}
+
 /** A long text that is quick to parse. */
 function longText(bytes: number): string {
   return `SELECT ${"1,".repeat(bytes / 2)}1`;
@@ -68,8 +73,7 @@ test.each([
   ["an operator without end", `SELECT 1 ${"+-".repeat(65)} 1`, "operator characters"],
   ["parentheses without end", `SELECT ${"(".repeat(1_001)}1${")".repeat(1_001)}`, "deep"],
 ])("refuses %s", (_, text, reason) => {
-  const result = parse(text, 15);
-  expect(result).toMatchObject({ kind: "refused", reason: expect.stringContaining(reason) });
+  expect(reasonOf(parse(text, 15))).toContain(reason);
 });
 
 test("banners of any length are read", () => {
@@ -81,7 +85,7 @@ test("banners of any length are read", () => {
 test("texts are limited in bytes", () => {
   const text = `SELECT '${"é".repeat(20_000)}'`;
   expect(text.length).toBeLessThan(SYNCHRONOUS_BYTES_MAX);
-  expect(parse(text, 15)).toMatchObject({ kind: "refused", reason: expect.stringContaining("bytes") });
+  expect(reasonOf(parse(text, 15))).toContain("bytes");
 });
 
 /** What passes the limits before parsing and still exhausts the parser's stack. */
@@ -94,7 +98,7 @@ const DEEP: readonly (readonly [string, string])[] = [
 
 test.each(DEEP)("%s is answered or refused, and the parser is sound afterwards", async (_, text) => {
   for (const major of MAJORS) {
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 2; round++) {
       await loadParser(major);
       const result = parse(text, major);
       expect(["statements", "refused"]).toContain(result.kind);
@@ -110,17 +114,17 @@ test.each(DEEP)("%s is answered or refused, and the parser is sound afterwards",
 function parseAtTheBottom(text: string): ParseResult {
   try {
     return parseAtTheBottom(text);
-  } catch {
-    return parse(text, 15);
+  } catch (error) {
+    const result = parse(text, 15);
+    // Too low: the stack ended before the parser was reached. Its caller tries again, a little higher up.
+    if (isParserLoaded(15)) throw error;
+    return result;
   }
 }
 
 test("a parser that threw is thrown away, and another one takes its place", async () => {
   await loadParser(15);
-  expect(parseAtTheBottom(`SELECT 1${"+1".repeat(15_000)}`)).toMatchObject({
-    kind: "refused",
-    reason: expect.stringContaining("too complex"),
-  });
+  expect(reasonOf(parseAtTheBottom(`SELECT 1${"+1".repeat(15_000)}`))).toContain("too complex");
   expect(isParserLoaded(15)).toBe(false);
   await loadParser(15);
   expect(kinds(parse("SELECT 1", 15))).toEqual(["SelectStmt"]);

@@ -32,7 +32,7 @@ const instances = new Map<GrammarMajor, ParserInstance>();
 const loading = new Map<GrammarMajor, Promise<void>>();
 
 /** The nearest grammar at hand: what a newer server adds is then a syntax error here, which is opaque. */
-export function grammarMajor(serverMajor: number): GrammarMajor {
+function grammarMajor(serverMajor: number): GrammarMajor {
   const oldest = GRAMMAR_MAJORS[0];
   let nearest: GrammarMajor = oldest;
   for (const major of GRAMMAR_MAJORS) if (major <= serverMajor) nearest = major;
@@ -121,7 +121,7 @@ function readStatements(tree: unknown): ParsedStatement[] {
 }
 
 /** The fields of a node; throws when the value is none. */
-export function fieldsOf(value: unknown): Fields {
+function fieldsOf(value: unknown): Fields {
   if (!isFields(value)) throw new Error("a value of the parse tree is no node");
   return value;
 }

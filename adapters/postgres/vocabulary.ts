@@ -47,6 +47,8 @@ const DATA_VERBS = {
   /** Of a function that is not on the safe list, wherever it is called. */
   execute: "execute",
   call: "execute",
+  /** The protocol's FunctionCall, which names a function by its number. */
+  "function call": "execute",
 } as const satisfies Record<string, AccessClass>;
 
 /** Objects whose definition has the class `define`. */
@@ -123,10 +125,6 @@ const ADMINISTRATION_VERBS = {
   "copy program": "administer",
   /** COPY to or from a file on the server. */
   "copy file": "administer",
-  /** Always opaque. */
-  do: "administer",
-  /** The protocol's FunctionCall, which names a function by its number. */
-  "function call": "execute",
 } as const satisfies Record<string, AccessClass>;
 
 export type Verb =

@@ -1,7 +1,7 @@
 /** Random statements over the masking corpus's schema, the same for the same seed: for tests that need many. */
 
 /** A small generator of pseudo-random numbers (mulberry32). */
-export function randomSource(seed: number): () => number {
+function randomSource(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -1,4 +1,5 @@
 /** The expression nodes of the raw parse tree of PostgreSQL 15 to 18, with all their fields: what is not here is refused. */
+import { wordSet } from "./word-list.ts";
 
 /**
  * What is done with a field:
@@ -133,46 +134,42 @@ export const NODE_FIELDS: Readonly<Record<string, NodeFields>> = {
 
 /** The fields of nodes that are read by hand: any other field makes a statement not understood. */
 export const KNOWN_FIELDS: Readonly<Record<string, ReadonlySet<string>>> = {
-  ColumnRef: fields("fields location"),
-  A_Expr: fields("kind name lexpr rexpr rexpr_list_start rexpr_list_end location"),
-  FuncCall: fields(
+  ColumnRef: wordSet("fields location"),
+  A_Expr: wordSet("kind name lexpr rexpr rexpr_list_start rexpr_list_end location"),
+  FuncCall: wordSet(
     "funcname args agg_order agg_filter over agg_within_group agg_star agg_distinct func_variadic funcformat location",
   ),
-  A_Indirection: fields("arg indirection"),
-  CollateClause: fields("arg collname location"),
-  TypeName: fields("names typeOid setof pct_type typmods typemod arrayBounds location"),
-  ResTarget: fields("name indirection val location"),
-  SelectStmt: fields(
+  A_Indirection: wordSet("arg indirection"),
+  CollateClause: wordSet("arg collname location"),
+  TypeName: wordSet("names typeOid setof pct_type typmods typemod arrayBounds location"),
+  ResTarget: wordSet("name indirection val location"),
+  SelectStmt: wordSet(
     "distinctClause intoClause targetList fromClause whereClause groupClause groupDistinct havingClause windowClause " +
       "valuesLists sortClause limitOffset limitCount limitOption lockingClause withClause op all larg rarg",
   ),
-  RangeVar: fields("catalogname schemaname relname inh relpersistence alias location"),
-  Alias: fields("aliasname colnames"),
-  RangeSubselect: fields("lateral subquery alias"),
-  RangeFunction: fields("lateral ordinality is_rowsfrom functions alias coldeflist"),
-  RangeTableSample: fields("relation method args repeatable location"),
-  RangeTableFunc: fields("lateral docexpr rowexpr namespaces columns alias location"),
-  JsonTable: fields("context_item pathspec passing columns on_error alias lateral location"),
-  JoinExpr: fields("jointype isNatural larg rarg usingClause join_using_alias quals alias rtindex"),
-  WithClause: fields("ctes recursive location"),
-  CommonTableExpr: fields("ctename aliascolnames ctematerialized ctequery search_clause cycle_clause location"),
-  CTESearchClause: fields("search_col_list search_breadth_first search_seq_column location"),
-  CTECycleClause: fields(
+  RangeVar: wordSet("catalogname schemaname relname inh relpersistence alias location"),
+  Alias: wordSet("aliasname colnames"),
+  RangeSubselect: wordSet("lateral subquery alias"),
+  RangeFunction: wordSet("lateral ordinality is_rowsfrom functions alias coldeflist"),
+  RangeTableSample: wordSet("relation method args repeatable location"),
+  RangeTableFunc: wordSet("lateral docexpr rowexpr namespaces columns alias location"),
+  JsonTable: wordSet("context_item pathspec passing columns on_error alias lateral location"),
+  JoinExpr: wordSet("jointype isNatural larg rarg usingClause join_using_alias quals alias rtindex"),
+  WithClause: wordSet("ctes recursive location"),
+  CommonTableExpr: wordSet("ctename aliascolnames ctematerialized ctequery search_clause cycle_clause location"),
+  CTESearchClause: wordSet("search_col_list search_breadth_first search_seq_column location"),
+  CTECycleClause: wordSet(
     "cycle_col_list cycle_mark_column cycle_mark_value cycle_mark_default cycle_path_column location",
   ),
-  LockingClause: fields("lockedRels strength waitPolicy"),
-  InsertStmt: fields("relation cols selectStmt onConflictClause returningList returningClause withClause override"),
-  UpdateStmt: fields("relation targetList whereClause fromClause returningList returningClause withClause"),
-  DeleteStmt: fields("relation usingClause whereClause returningList returningClause withClause"),
-  MergeStmt: fields("relation sourceRelation joinCondition mergeWhenClauses returningList returningClause withClause"),
-  MergeWhenClause: fields("matched matchKind commandType override condition targetList values"),
-  OnConflictClause: fields("action infer targetList whereClause location"),
-  InferClause: fields("indexElems whereClause conname location"),
-  IndexElem: fields("name expr indexcolname collation opclass opclassopts ordering nulls_ordering"),
-  ReturningClause: fields("options exprs"),
-  ReturningOption: fields("option value location"),
+  LockingClause: wordSet("lockedRels strength waitPolicy"),
+  InsertStmt: wordSet("relation cols selectStmt onConflictClause returningList returningClause withClause override"),
+  UpdateStmt: wordSet("relation targetList whereClause fromClause returningList returningClause withClause"),
+  DeleteStmt: wordSet("relation usingClause whereClause returningList returningClause withClause"),
+  MergeStmt: wordSet("relation sourceRelation joinCondition mergeWhenClauses returningList returningClause withClause"),
+  MergeWhenClause: wordSet("matched matchKind commandType override condition targetList values"),
+  OnConflictClause: wordSet("action infer targetList whereClause location"),
+  InferClause: wordSet("indexElems whereClause conname location"),
+  IndexElem: wordSet("name expr indexcolname collation opclass opclassopts ordering nulls_ordering"),
+  ReturningClause: wordSet("options exprs"),
+  ReturningOption: wordSet("option value location"),
 };
-
-function fields(names: string): ReadonlySet<string> {
-  return new Set(names.split(" "));
-}

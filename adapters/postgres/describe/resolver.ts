@@ -29,7 +29,7 @@ const TEMPORARY_SCHEMA = "pg_temp";
 export type QualifiedName = { readonly schema: string | null; readonly name: string };
 
 /** Splits `[catalog.]schema.name`; null for another number of parts. */
-export function qualifiedName(parts: readonly string[]): QualifiedName | null {
+function qualifiedName(parts: readonly string[]): QualifiedName | null {
   const name = parts.at(-1);
   if (name === undefined || parts.length > 3) return null;
   return { schema: parts.at(-2) ?? null, name };

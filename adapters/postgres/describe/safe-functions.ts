@@ -1,4 +1,5 @@
 /** The functions of pg_catalog that anybody who may run statements may call: what a permit without `functions` covers. */
+import { wordSet } from "./word-list.ts";
 
 /**
  * An allowlist, by name: volatility is no safety label (`table_to_xml` is STABLE and reads tables).
@@ -112,17 +113,13 @@ const GROUPS: readonly string[] = [
    to_regtypemod`,
 ];
 
-function words(groups: readonly string[]): ReadonlySet<string> {
-  return new Set(groups.join(" ").split(/\s+/));
-}
-
-const SAFE_FUNCTIONS = words(GROUPS);
+const SAFE_FUNCTIONS = wordSet(...GROUPS);
 
 /** What information_schema's views are made of; JDBC drivers call some of them. */
-const SAFE_INFORMATION_SCHEMA_FUNCTIONS = words([
+const SAFE_INFORMATION_SCHEMA_FUNCTIONS = wordSet(
   `_pg_char_max_length _pg_char_octet_length _pg_datetime_precision _pg_expandarray _pg_index_position _pg_interval_type
    _pg_numeric_precision _pg_numeric_precision_radix _pg_numeric_scale _pg_truetypid _pg_truetypmod`,
-]);
+);
 
 export function isSafeFunction(schema: string, name: string): boolean {
   if (schema === "pg_catalog") return SAFE_FUNCTIONS.has(name);
@@ -134,7 +131,7 @@ export function isSafeFunction(schema: string, name: string): boolean {
  * them `=` would need a permit by name wherever citext is on the search path. They are safe only where an operator or a
  * type stands for them; called by name they are like any other function.
  */
-const SAFE_SUPPORT_FUNCTIONS = words([
+const SAFE_SUPPORT_FUNCTIONS = wordSet(
   // citext
   `citext citext_eq citext_ge citext_gt citext_le citext_lt citext_ne citext_pattern_ge citext_pattern_gt
    citext_pattern_le citext_pattern_lt citextin citextout texticlike texticnlike texticregexeq texticregexne`,
@@ -170,7 +167,7 @@ const SAFE_SUPPORT_FUNCTIONS = words([
    sparsevec_typmod_in vector vector_add vector_concat vector_eq vector_ge vector_gt vector_in vector_le vector_lt
    vector_mul vector_ne vector_negative_inner_product vector_out vector_sub vector_to_float4 vector_to_halfvec
    vector_to_sparsevec vector_typmod_in`,
-]);
+);
 
 export function isSafeSupportFunction(name: string): boolean {
   return SAFE_SUPPORT_FUNCTIONS.has(name);

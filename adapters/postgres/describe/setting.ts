@@ -1,4 +1,5 @@
 /** Which settings a session may change by itself, and which of them change how its next statements are read. */
+import { wordSet } from "./word-list.ts";
 
 /**
  * Settings that cannot change what a statement reads, writes or calls: formats, limits, planning, transactions.
@@ -7,7 +8,7 @@
  * session_authorization, libraries, replication roles, logging, and settings of the application's own (row level
  * security policies look at those).
  */
-const ORDINARY_SETTINGS: ReadonlySet<string> = new Set(
+const ORDINARY_SETTINGS = wordSet(
   `application_name array_nulls backend_flush_after bytea_output check_function_bodies client_connection_check_interval
    client_encoding client_min_messages commit_siblings constraint_exclusion cpu_index_tuple_cost cpu_operator_cost
    cpu_tuple_cost cursor_tuple_fraction datestyle deadlock_timeout debug_parallel_query default_statistics_target
@@ -33,7 +34,7 @@ const ORDINARY_SETTINGS: ReadonlySet<string> = new Set(
    transaction_read_only transaction_timeout transform_null_equals vacuum_buffer_usage_limit vacuum_cost_delay
    vacuum_cost_limit vacuum_cost_page_dirty vacuum_cost_page_hit vacuum_cost_page_miss vacuum_freeze_min_age
    vacuum_freeze_table_age vacuum_multixact_freeze_min_age vacuum_multixact_freeze_table_age wal_skip_threshold work_mem
-   xmlbinary xmloption`.split(/\s+/),
+   xmlbinary xmloption`,
 );
 
 /** Settings that decide how a text is read. */

@@ -17,6 +17,7 @@ import { referByName, referToEveryColumn, relationSource } from "./scope.ts";
 import { readSessionStatement } from "./session.ts";
 import { bareOf, namesOf, nodesOf, NotUnderstood, optionsOf, optionText, textOf, unwrap } from "./tree.ts";
 import type { Node } from "./tree.ts";
+import { wordSet } from "./word-list.ts";
 
 /** Makes the analysis of a statement that is kept under a name (PREPARE, DECLARE); its text is the whole statement's. */
 export type InnerAnalysis = (accesses: readonly Access[], understood: boolean, inner: Node) => Analysis;
@@ -276,9 +277,7 @@ export class StatementReader {
 
 const FALSE_WORDS: ReadonlySet<string> = new Set(["false", "off", "0"]);
 const CURSOR_OPTION_HOLD = 0x0020;
-const COPY_FIELDS: ReadonlySet<string> = new Set(
-  "relation query attlist is_from is_program filename options whereClause".split(" "),
-);
+const COPY_FIELDS = wordSet("relation query attlist is_from is_program filename options whereClause");
 
 /** SELECT INTO is CREATE TABLE AS; in a set operation INTO stands in the leftmost query. */
 function takeInto(fields: Fields): { into: Fields | null; query: Fields } {
