@@ -62,7 +62,7 @@ const READY_TIME_MS_MAX = 60_000;
 const STOP_TIME_MS_MAX = 60_000;
 
 /** Everybody may do everything, also what cannot be understood. */
-export const PERMIT_ALL: Readonly<Record<string, string>> = {
+const PERMIT_ALL: Readonly<Record<string, string>> = {
   "policy.yaml": "apiVersion: weir.dev/v1\nkind: PolicySet\nname: test\n",
   "permits/everything.yaml": `apiVersion: weir.dev/v1
 kind: Permits
@@ -76,7 +76,7 @@ rules:
 };
 
 /** The command that runs weir: the compiled binary that WEIR_BINARY names, else the sources. */
-export function weirCommand(): readonly string[] {
+function weirCommand(): readonly string[] {
   const binary = process.env["WEIR_BINARY"];
   if (binary !== undefined && binary !== "") return [resolve(binary)];
   return [process.execPath, join(import.meta.dir, "../src/cli/main.ts")];
