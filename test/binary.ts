@@ -38,7 +38,7 @@ export async function builtBinary(): Promise<string> {
 
 function sourcesHash(): string {
   const hash = createHash("sha256").update(Bun.version);
-  const sources = [...new Glob("{src,adapters}/**/*").scanSync({ cwd: ROOT })].filter(
+  const sources = [...new Glob("{src,adapters,policies}/**/*").scanSync({ cwd: ROOT })].filter(
     (path) => !path.endsWith(".test.ts"),
   );
   for (const path of [...sources.toSorted(), "package.json", "bun.lock"]) {
