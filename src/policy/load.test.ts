@@ -374,6 +374,19 @@ describe("warnings:", () => {
     });
   });
 
+  test("however many there are, no error is lost among them", async () => {
+    const rules = Array.from({ length: 1200 }, (_, index) => `  - id: r${index}\n    subject: { any: true }\n`).join(
+      "",
+    );
+    const files = setOf({
+      "permits/a.yaml": rulesFile("Permits", rules, `{ ${TARGET}, ${ACTION} }`),
+      "permits/z.yaml": "x: 1",
+    });
+    const problems = await problemsOf(files);
+    expect(problems.length).toBe(1000);
+    expect(problems.at(-1)).toStartWith("permits/z.yaml:1:1 error MISSING_KEY");
+  });
+
   test("without targets nothing is said about their names", async () => {
     const rule = `  - id: one\n    ${SUBJECT}\n    target: { names: [elsewhere], labels: { env: [prod] } }\n    ${ACTION}`;
     await withFolder(setOf({ "permits/a.yaml": rulesFile("Permits", rule) }), async (dir) => {

@@ -71,13 +71,16 @@ export async function compileFolder(
   }
   refuseDuplicates(rules, problems);
   if (rules.length > RULES_MAX) problems.push(wholeSet("TOO_LARGE", `the set has more than ${RULES_MAX} rules`));
+  const told = foremost(problems);
+  return { folder, rules: hasErrors(told) ? [] : rules.toSorted((a, b) => (a.id < b.id ? -1 : 1)), problems: told };
+}
+
+/** Each problem once and not too many of them, sorted by place; no warning ever takes the room of an error. */
+function foremost(problems: readonly Problem[]): readonly Problem[] {
   const distinct = [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()];
-  const sorted = sortProblems(distinct).slice(0, PROBLEMS_MAX);
-  return {
-    folder,
-    rules: hasErrors(problems) ? [] : rules.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
-    problems: sorted,
-  };
+  const errors = distinct.filter(({ severity }) => severity === "error");
+  const warnings = distinct.filter(({ severity }) => severity === "warning");
+  return sortProblems([...sortProblems(errors), ...sortProblems(warnings)].slice(0, PROBLEMS_MAX));
 }
 
 function turn(): Promise<void> {
