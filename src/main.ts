@@ -99,6 +99,7 @@ async function openHouse(parts: GatewayParts, stack: AsyncDisposableStack): Prom
     clock,
     targets: new Map(config.targets.map((target) => [target.name, target])),
     limits: config.limits,
+    say: (line) => parts.say(line),
     keeps: (name) => adapters.find((adapter) => adapter.name === name)?.keeps ?? [],
   });
 

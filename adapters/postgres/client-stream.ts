@@ -134,7 +134,7 @@ export class ClientStream {
       },
     });
     this.#duplex = duplex;
-    const secure = new TLSSocket(duplex as unknown as ConstructorParameters<typeof TLSSocket>[0], {
+    const secure = new TLSSocket(duplex, {
       isServer: true,
       cert: tls.cert,
       key: tls.key,
@@ -214,9 +214,13 @@ function clientAuthority(tls: ServerTls): { ca?: string; requestCert?: true; rej
 const SECURE_HANDLERS: SocketHandler<ClientStream> = {
   data: (socket, bytes) => socket.data.received(bytes),
   drain: (socket) => socket.data.drained(),
-  error: (socket) => void socket.terminate(),
+  error: (socket) => {
+    socket.terminate();
+  },
   close: (socket) => socket.data.closed(),
-  end: (socket) => void socket.end(),
+  end: (socket) => {
+    socket.end();
+  },
 };
 
 /** For the listener: `accepted` gets each new connection. */
@@ -228,8 +232,12 @@ export function acceptHandlers(accepted: (client: ClientStream) => void): Socket
     },
     data: (socket, bytes) => socket.data.receivedRaw(bytes),
     drain: (socket) => socket.data.drainedRaw(),
-    error: (socket) => void socket.terminate(),
+    error: (socket) => {
+      socket.terminate();
+    },
     close: (socket) => socket.data?.closed(),
-    end: (socket) => void socket.end(),
+    end: (socket) => {
+      socket.end();
+    },
   };
 }

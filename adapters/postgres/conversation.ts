@@ -1,5 +1,5 @@
 /** One client's session with one server: messages become operations, and go out when the gate says so. */
-import { refusal, type Refusal } from "../../src/core/decision.ts";
+import { isRefusal, refusal, type Refusal } from "../../src/core/decision.ts";
 import type { Door, OpenSession, PendingApproval, Permit, Upstream } from "../../src/core/ports.ts";
 import { Framer, FramingError, type Frame } from "../../src/wire/framer.ts";
 import { WireError } from "../../src/wire/wire-error.ts";
@@ -210,11 +210,11 @@ export class Conversation implements RunOwner, ReplyHandler {
   }
 
   #leaveServer(reason: Refusal | null): void {
-    const { upstream, door, opened, onEnd } = this.#parts;
+    const { upstream, door, opened } = this.#parts;
     if (!this.#serverIsGone) upstream.write(this.#sessionPermit, encodeTerminate());
     upstream.close();
     door.close(opened.session, reason === null ? { status: "done" } : { status: "failed", code: sqlStateOf(reason) });
-    onEnd();
+    this.#parts.onEnd();
   }
 
   /* ---- from the client ---- */
@@ -1007,8 +1007,8 @@ export class Conversation implements RunOwner, ReplyHandler {
   /* ---- the end ---- */
 
   #onCancelled(reason: unknown): void {
-    const isReason = typeof reason === "object" && reason !== null && "kind" in reason && reason.kind === "refusal";
-    this.end(isReason ? (reason as Refusal) : refusal("cancelled", "the session was ended by the gateway"));
+    const isReason = typeof reason === "object" && reason !== null && isRefusal(reason);
+    this.end(isReason ? reason : refusal("cancelled", "the session was ended by the gateway"));
   }
 
   #endIfDrained(): void {

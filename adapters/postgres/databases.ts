@@ -186,6 +186,7 @@ export class Databases {
 
 /** The adapter's own part of the configuration: it was validated with `postgresTargetSchema` when it was loaded. */
 export function settingsOf(target: Target): PostgresSettings {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `core` keeps every adapter's settings as unknown
   return target.settings as PostgresSettings;
 }
 

@@ -72,7 +72,10 @@ export async function serve(door: Door, listen: Listen, clock: Clock): Promise<S
         return () => cancelKeys.withdraw(key);
       },
       cancelBackend: (permit) => database.cancel(opened, permit, login),
-      onFault: (error) => console.error(`session ${opened.session.id} ended by a fault of the gateway:`, error),
+      onFault: (error) => {
+        const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
+        door.report(`session ${opened.session.id} was ended by a fault of the gateway's own: ${what}`);
+      },
       onEnd: () => {
         database.release();
         conversations.delete(conversation);

@@ -118,7 +118,7 @@ export async function admit(client: ClientStream, parts: LoginParts): Promise<Ad
     if (startup === null) return null;
     const admitted = await logIn(client, reader, parts, startup);
     if (isRefusal(admitted)) {
-      if (admitted.detail !== "") console.error(`${admitted.event}: ${admitted.message}: ${admitted.detail}`);
+      if (admitted.detail !== "") parts.door.report(`${admitted.event}: ${admitted.message}: ${admitted.detail}`);
       sayNo(client, admitted, admitted.code === "unauthenticated" ? { sqlState: "28P01" } : undefined);
       return null;
     }

@@ -1,6 +1,6 @@
 /** A model of the server answers random pipelines: every reply is matched to its message, whatever the chunks it comes in. */
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { WireError } from "../../src/wire/wire-error.ts";
 import {
   encodeBindComplete,
@@ -36,7 +36,12 @@ class Notes implements ReplyHandler {
     return true;
   }
   refusalFor(): Uint8Array {
-    return encodeError([["S", "ERROR"], ["V", "ERROR"], ["C", "42501"], ["M", "refused"]]);
+    return encodeError([
+      ["S", "ERROR"],
+      ["V", "ERROR"],
+      ["C", "42501"],
+      ["M", "refused"],
+    ]);
   }
   statementDone(): void {}
   ready(status: TransactionStatus): void {
@@ -60,7 +65,12 @@ const COPY_OUT = Uint8Array.from([0x48, 0, 0, 0, 7, 0, 0, 0]);
 const COPY_DATA = Uint8Array.from([0x64, 0, 0, 0, 6, 0x61, 0x0a]);
 const COPY_DONE = Uint8Array.from([0x63, 0, 0, 0, 4]);
 const FUNCTION_RESULT = Uint8Array.from([0x56, 0, 0, 0, 8, 0xff, 0xff, 0xff, 0xff]);
-const failure = encodeError([["S", "ERROR"], ["V", "ERROR"], ["C", "22012"], ["M", "division by zero"]]);
+const failure = encodeError([
+  ["S", "ERROR"],
+  ["V", "ERROR"],
+  ["C", "22012"],
+  ["M", "division by zero"],
+]);
 
 type Reply = readonly Uint8Array[];
 const rows = (count: number): Uint8Array[] => Array.from({ length: count }, () => DATA_ROW);
@@ -109,12 +119,20 @@ const item: fc.Arbitrary<Item> = fc.oneof(
     ),
     failsAt: fc.integer({ min: -3, max: 5 }),
   }),
-  fc.record({ kind: fc.constant("query" as const), variants: fc.array(fc.nat(20), { maxLength: 3 }), fails: fc.boolean() }),
+  fc.record({
+    kind: fc.constant("query" as const),
+    variants: fc.array(fc.nat(20), { maxLength: 3 }),
+    fails: fc.boolean(),
+  }),
   fc.record({ kind: fc.constant("functionCall" as const), fails: fc.boolean() }),
 );
 
 const asynchronous = [
-  encodeNotice([["S", "NOTICE"], ["C", "00000"], ["M", "hello"]]),
+  encodeNotice([
+    ["S", "NOTICE"],
+    ["C", "00000"],
+    ["M", "hello"],
+  ]),
   encodeParameterStatus("application_name", "x"),
   Uint8Array.from([0x41, 0, 0, 0, 11, 0, 0, 0, 1, 0x63, 0, 0]), // NotificationResponse
 ];
@@ -138,7 +156,7 @@ function play(items: readonly Item[], replies: Replies, notes: Notes): { bytes: 
   for (const next of items) {
     switch (next.kind) {
       case "segment":
-        next.messages.forEach((message, index) => {
+        for (const [index, message] of next.messages.entries()) {
           const isExecute = message.kind === "execute";
           const made = isExecute ? newRun("pipelined") : null;
           expectReply(message.kind, made?.run ?? null);
@@ -151,10 +169,11 @@ function play(items: readonly Item[], replies: Replies, notes: Notes): { bytes: 
           } else {
             const answer = answerOf(message.kind, message.variant);
             bytes.push(...answer);
-            const tagged = message.variant % 4 === 0 ? String(message.variant % 7) : message.variant % 4 === 3 ? "2" : "-";
+            const tagged =
+              message.variant % 4 === 0 ? String(message.variant % 7) : message.variant % 4 === 3 ? "2" : "-";
             if (made !== null) ends.push(`${made.name} done - ${tagged}`);
           }
-        });
+        }
         expectReply("sync", null);
         bytes.push(encodeReadyForQuery("I"));
         break;
@@ -186,7 +205,7 @@ function play(items: readonly Item[], replies: Replies, notes: Notes): { bytes: 
 
 /** Cuts a stream at the given places. */
 function cut(stream: Uint8Array, places: readonly number[]): Uint8Array[] {
-  const at = [...new Set(places.map((place) => place % (stream.length + 1)))].sort((a, b) => a - b);
+  const at = [...new Set(places.map((place) => place % (stream.length + 1)))].toSorted((a, b) => a - b);
   const chunks: Uint8Array[] = [];
   let from = 0;
   for (const to of [...at, stream.length]) {
@@ -214,7 +233,7 @@ describe("replies", () => {
           const stream = Buffer.concat(bytes);
           for (const chunk of cut(stream, places)) replies.accept(chunk);
           expect(notes.forwarded.equals(stream)).toBe(true);
-          expect([...notes.ends].sort()).toEqual([...ends].sort());
+          expect(notes.ends.toSorted()).toEqual(ends.toSorted());
           expect(replies.inFlight).toBe(0);
         },
       ),
@@ -259,7 +278,12 @@ describe("replies", () => {
     replies.expect({ kind: "refusal", run: refused, endsRun: true, settle: null });
     replies.expect({ kind: "execute", run: after, endsRun: true, settle: null });
     replies.expect({ kind: "sync", run: null, endsRun: false, settle: null });
-    const syntaxError = encodeError([["S", "ERROR"], ["V", "ERROR"], ["C", "42601"], ["M", "syntax error"]]);
+    const syntaxError = encodeError([
+      ["S", "ERROR"],
+      ["V", "ERROR"],
+      ["C", "42601"],
+      ["M", "syntax error"],
+    ]);
     const done = encodeCommandComplete("SELECT 0");
     replies.accept(Buffer.concat([done, syntaxError, encodeReadyForQuery("E")]));
     expect(notes.forwarded.equals(Buffer.concat([done, notes.refusalFor(), encodeReadyForQuery("E")]))).toBe(true);
@@ -272,7 +296,12 @@ describe("replies", () => {
     const replies = new Replies(notes);
     const run = new Run(OWNER, "request", null);
     replies.expect({ kind: "query", run, endsRun: true, settle: null });
-    const stream = Buffer.concat([ROW_DESCRIPTION, DATA_ROW, encodeCommandComplete("SELECT 1"), encodeReadyForQuery("I")]);
+    const stream = Buffer.concat([
+      ROW_DESCRIPTION,
+      DATA_ROW,
+      encodeCommandComplete("SELECT 1"),
+      encodeReadyForQuery("I"),
+    ]);
     for (const chunk of cut(stream, [3, 9, 20])) replies.accept(chunk);
     expect(notes.forwarded.length).toBe(0);
     expect(replies.isHolding).toBe(true);

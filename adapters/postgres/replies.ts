@@ -272,8 +272,7 @@ export class Replies {
     const kind = head?.kind;
     switch (type) {
       case BACKEND.dataRow:
-        if (kind !== "query" && kind !== "execute") this.#violation(type, head);
-        return;
+        return kind === "query" || kind === "execute" ? undefined : this.#violation(type, head);
       case BACKEND.copyData:
       case BACKEND.copyDone:
         if (this.#copy?.direction !== "out") this.#violation(type, head);

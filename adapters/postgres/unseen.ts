@@ -34,7 +34,7 @@ export function functionCallAnalysis(oid: number, reading: Reading): Analysis {
   const text = `(function call of ${name === undefined ? oid : `${name.schema}.${name.name}`})`;
   if (catalog === null || name === undefined) return unseenAnalysis(text, database);
   let known = functionCalls.get(catalog);
-  if (known === undefined) functionCalls.set(catalog, (known = new Map()));
+  if (known === undefined) functionCalls.set(catalog, (known = new Map<number, Analysis>()));
   const before = known.get(oid);
   if (before !== undefined) return before;
   const access: Access = {

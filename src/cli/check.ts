@@ -157,5 +157,6 @@ function ownersDoor(config: Config): Door {
     targets: new Map(config.targets.map((target) => [target.name, target])),
     limits: config.limits,
     keeps: () => [],
+    say: () => {},
   });
 }

@@ -104,6 +104,8 @@ export interface Door {
   openHouse(targetName: string, text: string): Promise<OpenSession | Refusal>;
   dial(session: Session, purpose: DialPurpose, endpoint: Endpoint): Promise<Upstream | Refusal>;
   operationId(): OperationId;
+  /** One line for the gateway's operator; clients never see it. */
+  report(line: string): void;
   /** Decides, records and starts one operation. Synchronous; first in, first out per session. Never throws. */
   submit(session: Session, operation: Operation, exchange: Exchange): void;
   /** Records a refusal of the adapter's own (a limit, a message that may not come); otherwise as submit(). */

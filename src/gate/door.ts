@@ -39,6 +39,8 @@ export type HouseParts = {
   readonly targets: ReadonlyMap<string, Target>;
   readonly limits: { readonly sessionsMax: number; readonly sessionsPerSubjectMax: number };
   keeps(adapter: string): readonly ObligationKind[];
+  /** One line for the operator. */
+  say(line: string): void;
 };
 
 /** A session that is open, with what it takes to judge it again. */
@@ -150,6 +152,10 @@ export class GateDoor implements Door {
         detail: error instanceof Error ? error.message : String(error),
       });
     }
+  }
+
+  report(line: string): void {
+    this.#parts.say(line);
   }
 
   operationId(): OperationId {

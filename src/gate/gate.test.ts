@@ -1,6 +1,6 @@
 /** The one road, walked at random: whatever policy, people, the log and the target do, nothing leaves undecided or unrecorded. */
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { NO_OBLIGATIONS, refusal, type Decision, type Refusal } from "../core/decision.ts";
 import type { Operation } from "../core/operation.ts";
 import {

@@ -244,7 +244,7 @@ export class Gate {
     const waiting: Waiting = { operation, exchange, state: "asking", refusal: null, permit: null, startedEarly: false };
     state.unstarted++;
     state.queue.push(waiting);
-    this.#parts.approvals
+    void this.#parts.approvals
       .ask(operation, asked, (approval) => exchange.pending(approval))
       .catch(() => refusal("internal", "the approval could not be asked for"))
       .then((answer) => {
