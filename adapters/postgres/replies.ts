@@ -277,10 +277,10 @@ export class Replies {
       case BACKEND.copyDone:
         if (this.#copy?.direction !== "out") this.#violation(type, head);
         if (type === BACKEND.copyDone) this.#copy = null;
-        return;
+        break;
       case BACKEND.notice:
       case BACKEND.notification:
-        return;
+        break;
       case BACKEND.rowDescription:
         if (kind === "query" || kind === "execute") return;
         if (kind === "describePortal" || (kind === "describeStatement" && this.#parametersDescribed))
@@ -293,7 +293,7 @@ export class Replies {
       case BACKEND.parameterDescription:
         if (kind !== "describeStatement") return this.#violation(type, head);
         this.#parametersDescribed = true;
-        return;
+        break;
       case BACKEND.parseComplete:
         return kind === "parse" ? this.#settleHead() : this.#violation(type, head);
       case BACKEND.bindComplete:
@@ -309,7 +309,7 @@ export class Replies {
       case BACKEND.error:
         // Too long to be looked at: its SQLSTATE is not known.
         this.#error(null, head, false);
-        return;
+        break;
       default:
         this.#violation(type, head);
     }
