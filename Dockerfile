@@ -8,6 +8,7 @@ COPY tsconfig.json ./
 COPY src src
 COPY adapters adapters
 COPY policies policies
+COPY policies policies
 # What `weir version` names as the commit: docker build --build-arg WEIR_COMMIT="$(git rev-parse --short=12 HEAD)" .
 ARG WEIR_COMMIT=
 RUN ./dev build

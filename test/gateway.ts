@@ -76,7 +76,7 @@ rules:
 };
 
 /** The command that runs weir: the compiled binary that WEIR_BINARY names, else the sources. */
-function weirCommand(): readonly string[] {
+export function weirCommand(): readonly string[] {
   const binary = process.env["WEIR_BINARY"];
   if (binary !== undefined && binary !== "") return [resolve(binary)];
   return [process.execPath, join(import.meta.dir, "../src/cli/main.ts")];

@@ -2,6 +2,7 @@
 import { auditShowCommand, auditTailCommand } from "./audit.ts";
 import { checkCommand } from "./check.ts";
 import type { Command } from "./command.ts";
+import { demoCommand } from "./demo.ts";
 import { policyCheckCommand } from "./policy.ts";
 import { psqlCommand } from "./psql.ts";
 import { schemaConfigCommand, schemaPolicyCommand } from "./schema.ts";
@@ -12,6 +13,7 @@ import { versionCommand } from "./version.ts";
 
 export const COMMANDS: readonly Command[] = [
   upCommand,
+  demoCommand,
   checkCommand,
   statusCommand,
   schemaConfigCommand,
