@@ -1055,5 +1055,9 @@ function isSameReading(a: Reading, b: Reading): boolean {
 /** PostgreSQL's closer word holds where the refusal is about what the run is, not about who may do it. */
 function closerOf(run: Run): Closer | undefined {
   const code = run.refusal?.code;
-  return code === "not_understood" || code === "limit" ? (run.closer ?? undefined) : undefined;
+  const closer = run.closer ?? undefined;
+  if (code === "limit") return closer;
+  if (code !== "not_understood") return undefined;
+  const reason = run.analysis?.notUnderstood ?? null;
+  return reason === null || closer?.message !== undefined ? closer : { ...closer, reason };
 }

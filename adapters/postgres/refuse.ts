@@ -18,15 +18,21 @@ const SQLSTATE: Readonly<Record<RefusalCode, string>> = {
   internal: "XX000",
 };
 
-/** What the refusal is called where PostgreSQL has a closer word than the general one. */
-export type Closer = { readonly sqlState: string; readonly message?: string; readonly position?: number };
+/** What the refusal is called where PostgreSQL has a closer word than the general one; `reason` is added to the message. */
+export type Closer = {
+  readonly sqlState?: string;
+  readonly message?: string;
+  readonly position?: number;
+  readonly reason?: string;
+};
 
 /**
  * `fatal` ends the session in the client's eyes (severity FATAL). The message ends with the id to quote;
  * DETAIL holds the rule ids, HINT what to do.
  */
 export function encodeRefusal(refusal: Refusal, severity: "ERROR" | "FATAL", closer?: Closer): Uint8Array {
-  const message = closer?.message ?? refusal.message;
+  const reason = closer?.reason === undefined ? "" : `; the reason: ${closer.reason}`;
+  const message = (closer?.message ?? refusal.message) + reason;
   const fields: [string, string][] = [
     ["S", severity],
     ["V", severity],
