@@ -1,16 +1,14 @@
 /** COPY in both directions and in both query protocols through the gateway, message for message as without it. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import {
-  encodeBind,
   encodeCopyData,
   encodeCopyDone,
   encodeCopyFail,
-  encodeExecute,
   encodeFlush,
-  encodeParse,
   encodeQuery,
   encodeSync,
 } from "../../../adapters/postgres/protocol/frontend.ts";
+import { run } from "./messages.ts";
 import { Roads } from "./roads.ts";
 
 const SYNC = encodeSync();
@@ -32,11 +30,6 @@ afterAll(async () => {
 
 function data(text: string): Uint8Array {
   return encodeCopyData(Buffer.from(text));
-}
-
-function run(sql: string): Uint8Array {
-  const unnamed = { portal: "", statement: "", parameterFormats: [], parameters: [], resultFormats: [] };
-  return Buffer.concat([encodeParse("", sql), encodeBind(unnamed), encodeExecute("")]);
 }
 
 function of(seen: readonly string[], letter: string): string[] {

@@ -1,7 +1,6 @@
 /** The extended query protocol through the gateway, message for message as without it: statements, portals, pipelines. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import {
-  type Bind,
   encodeBind,
   encodeClose,
   encodeDescribe,
@@ -11,6 +10,7 @@ import {
   encodeQuery,
   encodeSync,
 } from "../../../adapters/postgres/protocol/frontend.ts";
+import { bind, run } from "./messages.ts";
 import { Roads } from "./roads.ts";
 import type { WireClient } from "./wire-client.ts";
 
@@ -31,22 +31,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await roads.stop();
 });
-
-/** A Bind of text parameters. */
-function bind(
-  portal: string,
-  statement: string,
-  parameters: readonly (string | null)[] = [],
-  more: Partial<Bind> = {},
-): Uint8Array {
-  const values = parameters.map((value) => (value === null ? null : Buffer.from(value)));
-  return encodeBind({ portal, statement, parameterFormats: [], parameters: values, resultFormats: [], ...more });
-}
-
-/** Parse, Bind and Execute of a text through the unnamed statement and portal. */
-function run(sql: string, ...parameters: readonly (string | null)[]): Uint8Array {
-  return Buffer.concat([encodeParse("", sql), bind("", "", parameters), encodeExecute("")]);
-}
 
 /** Compares the conversation in which each group of messages is sent at once, up to its last Sync's ReadyForQuery. */
 async function compareGroups(...groups: readonly (readonly Uint8Array[])[]): Promise<string[]> {

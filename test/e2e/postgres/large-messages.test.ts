@@ -10,6 +10,7 @@ import {
   encodeQuery,
   encodeSync,
 } from "../../../adapters/postgres/protocol/frontend.ts";
+import { run } from "./messages.ts";
 import { Roads } from "./roads.ts";
 import { rows } from "./transcript.ts";
 import type { WireClient } from "./wire-client.ts";
@@ -101,9 +102,7 @@ test("a cell of a row, by a simple query", async () => {
 
 test("a cell of a row, by the extended protocol over TLS", async () => {
   await bounded("TLS", async (client) => {
-    client.send(encodeParse("", LARGE_ROW));
-    client.send(encodeBind({ portal: "", statement: "", parameterFormats: [], parameters: [], resultFormats: [] }));
-    const row = (await client.ask(encodeExecute(""), encodeSync())).find(({ type }) => type === "D");
+    const row = (await client.ask(run(LARGE_ROW), encodeSync())).find(({ type }) => type === "D");
     expect(row?.bodyBytes).toBe(VALUE_BYTES + 6);
     expect(row?.sha256).toBe(LARGE_ROW_SHA256);
   });

@@ -1,12 +1,7 @@
 /** LISTEN and NOTIFY through the gateway: notifications come at any time, and at the place the server gave them. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import {
-  encodeBind,
-  encodeExecute,
-  encodeParse,
-  encodeQuery,
-  encodeSync,
-} from "../../../adapters/postgres/protocol/frontend.ts";
+import { encodeQuery, encodeSync } from "../../../adapters/postgres/protocol/frontend.ts";
+import { run } from "./messages.ts";
 import { Roads } from "./roads.ts";
 
 let roads: Roads;
@@ -43,10 +38,7 @@ test("a session's own notifications come with the answer", async () => {
     await client.ask(encodeQuery("LISTEN news; NOTIFY news, 'own'"));
     await client.ask(encodeQuery("BEGIN; NOTIFY news, 'later'; SELECT 1"));
     await client.ask(encodeQuery("COMMIT"));
-    client.send(encodeParse("", "SELECT pg_notify('news', 'extended')"));
-    client.send(encodeBind({ portal: "", statement: "", parameterFormats: [], parameters: [], resultFormats: [] }));
-    client.send(encodeExecute(""), encodeSync());
-    await client.ready();
+    await client.ask(run("SELECT pg_notify('news', 'extended')"), encodeSync());
   });
   expect(of(seen, "A")).toEqual(["A news own", "A news later", "A news extended"]);
 });
