@@ -3,7 +3,7 @@
  * Each is a program's exit status; for most the protocol's trace is also compared with the expected one.
  *
  * bun test/conformance/libpq-pipeline.ts [--direct]
- *     Starts a server, and a gateway (a permit-all policy, audit on) in front of it.
+ *     Starts a server, and then another with a gateway (a permit-all policy, audit on) in front of it.
  *
  * bun test/conformance/libpq-pipeline.ts --host H --port P --user U [--password TOKEN] [--dbname NAME]
  *     Runs them against this address alone.
@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { startGateway } from "../gateway.ts";
-import { startPostgres } from "../servers/postgres.ts";
+import { type PostgresServer, startPostgres } from "../servers/postgres.ts";
 import { Missing, postgresTests, type PostgresTests } from "./postgres-source.ts";
 
 const { values: options } = parseArgs({
@@ -31,7 +31,7 @@ const { values: options } = parseArgs({
 
 /** As the suite itself runs them. */
 const ROWS = "700";
-const TEST_TIME_MS_MAX = 60_000;
+const TEST_TIME_MS_MAX = 30_000;
 
 type Result = { readonly test: string; readonly failure: string | null; readonly trace: "same" | "other" | "none" };
 
@@ -59,7 +59,8 @@ async function runOne(tests: PostgresTests, test: string, connection: string, fo
     child.exited,
   ]);
   const last = `${output}\n${errors}`.trim().split("\n").at(-1) ?? "";
-  const failure = status === 0 ? null : `status ${status}: ${last}`;
+  const stopped = child.signalCode === null ? "" : `; stopped after ${TEST_TIME_MS_MAX} ms`;
+  const failure = status === 0 ? null : `status ${status}${stopped}: ${last}`;
   if (!existsSync(expected)) return { test, failure, trace: "none" };
   const isSame = existsSync(trace) && readFileSync(trace, "utf8") === readFileSync(expected, "utf8");
   return { test, failure, trace: isSame ? "same" : "other" };
@@ -97,23 +98,29 @@ async function main(): Promise<boolean> {
     const password = options.password === undefined ? {} : { password: options.password };
     return runAll(tests, "through", connectionString({ host, port, user, dbname, ...password }));
   }
-  const server = await startPostgres();
-  try {
+  const direct = await onServer(async (server) => {
     const { host, port } = server;
-    const direct = await runAll(
-      tests,
-      "directly",
-      connectionString({ host, port, user: "postgres", dbname: "postgres" }),
-    );
-    if (options.direct) return direct;
+    return runAll(tests, "directly", connectionString({ host, port, user: "postgres", dbname: "postgres" }));
+  });
+  if (options.direct) return direct;
+  // Another server: the expected traces hold notices about tables that are not there yet.
+  const through = await onServer(async (server) => {
     const gateway = await startGateway({ postgres: server });
     try {
       const password = await gateway.token("conformance", "service");
       const address = { host: gateway.host, port: gateway.port, user: "postgres", dbname: "db", password };
-      return (await runAll(tests, "through", connectionString(address))) && direct;
+      return await runAll(tests, "through", connectionString(address));
     } finally {
       await gateway.stop();
     }
+  });
+  return direct && through;
+}
+
+async function onServer<T>(use: (server: PostgresServer) => Promise<T>): Promise<T> {
+  const server = await startPostgres();
+  try {
+    return await use(server);
   } finally {
     await server.stop();
   }

@@ -102,7 +102,7 @@ function exactly(name: string, version: string): string {
     .map((line) => line.split("|")[1]?.trim() ?? "")
     .find((candidate) => candidate.startsWith(`${version}-`));
   if (listed === undefined)
-    throw new Missing(`${name} ${version}, as the tests are, is neither installed nor on the mirrors`);
+    throw new Missing(`${name} ${version}, as the tests are, is neither installed nor known to apt (apt-get update?)`);
   return `${name}=${listed}`;
 }
 
