@@ -1,6 +1,8 @@
 /** Records across the ring: what is read is what was written, whatever it holds, and slots are reused on both sides alike. */
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
+import type { Decision } from "../core/decision.ts";
+import type { Operation } from "../core/operation.ts";
 import type { Outcome } from "../core/ports.ts";
 import { PERMIT, POLICY, sampleOperation, sampleSession } from "../../test/fault/audit-sample.ts";
 import { decisionPiece, sessionPiece, statementPiece } from "./pieces.ts";
@@ -202,6 +204,28 @@ test("the same accesses under another kind, catalog or adapter are another state
   const slots = variants.map((operation) => templates.statement(operation));
   expect(new Set(slots).size).toBe(variants.length);
   expect(variants.map((operation) => templates.statement(operation))).toEqual(slots);
+});
+
+test("a statement or decision whose slot was taken over is sent again", () => {
+  const { writer, read } = pair();
+  const templates = new Templates(writer);
+  const first = sampleOperation("first");
+  const decision: Decision = { kind: "permit", rules: ["first"], obligations: {} };
+  const send = (operation: Operation, decided: Decision): AuditRecord | undefined => {
+    const statement = templates.statement(operation);
+    const fields = { id: operation.id, refused: false, session: "", text: "", textSha256: null, parameters: undefined };
+    expect(writer.intent(1, 0, 0, { ...fields, statement, decision: templates.decision(decided, POLICY) })).toBe(true);
+    return read()[0];
+  };
+  send(first, decision);
+  for (let i = 0; i < TEMPLATE_SLOTS.statement; i++) {
+    const accesses = [{ class: "read", facts: { relation: [`r${i}`] } }] as const;
+    send(sampleOperation(`${i}`, { accesses }), { kind: "permit", rules: [`rule-${i}`], obligations: {} });
+  }
+  const again = send(first, decision);
+  if (again?.type !== INTENT) throw new Error("not an intent");
+  expect(text(again.statement)).toBe(statementPiece(first));
+  expect(text(again.decision)).toBe(decisionPiece(decision, POLICY));
 });
 
 test("a decision under another policy is recorded with that policy", () => {
