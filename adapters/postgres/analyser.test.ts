@@ -136,6 +136,35 @@ test("deep trees are refused, not walked", () => {
   });
 });
 
+test("queries that would take endless work to walk are refused", () => {
+  const analyser = new Analyser();
+  const columns = Array.from({ length: 1_665 }, (_, index) => `1 AS c${index}`);
+  expect(now(analyser, `SELECT ${columns.join(",")}`).notUnderstood).toBe("it shows more than 1664 columns");
+  const many = `SELECT id FROM ${"orders,".repeat(500)} orders`;
+  expect(now(analyser, many).notUnderstood).toBe("it joins more than 500 relations");
+});
+
+test("comparisons that name no operator are looked up all the same", () => {
+  const equal = {
+    ...catalog,
+    digest: "equal",
+    userOperators: (symbol: string) =>
+      symbol === "=" ? [{ schema: "app", function: { schema: "app", name: "odd_equal" } }] : [],
+  };
+  const analyser = new Analyser();
+  for (const sql of [
+    "SELECT 1 IN (SELECT 2)",
+    "SELECT CASE 1 WHEN 2 THEN 3 END",
+    "SELECT NULLIF(1, 2)",
+    "SELECT 1 IS DISTINCT FROM 2",
+    "SELECT 1 IN (2, 3)",
+    "SELECT 1 FROM orders JOIN contacts USING (id)",
+    "SELECT 1 FROM orders NATURAL JOIN contacts",
+  ]) {
+    expect(lines(now(analyser, sql, { catalog: equal }))).toContain("execute execute calls app.odd_equal");
+  }
+});
+
 test("too many statements are refused", () => {
   const analyser = new Analyser();
   expect(now(analyser, "SELECT 1;".repeat(1_000)).statements.length).toBe(1_000);

@@ -228,6 +228,55 @@ test("generated statements run with privileges on what is described alone", asyn
   expect(ends.get("not judged") ?? 0).toBeLessThan(GENERATED_COUNT / 20);
 });
 
+/** Names that mean something further out than they seem to, or something else altogether. */
+const TRICKS = [
+  // An alias list renames what a join has merged and moved.
+  `SELECT id FROM events WHERE EXISTS (
+     SELECT 1 FROM (SELECT * FROM orders JOIN contacts USING (customer_id)) s (a) WHERE customer_id = 3)`,
+  "SELECT id FROM products WHERE EXISTS (SELECT 1 FROM (categories CROSS JOIN contacts) AS j (a, b, c) WHERE name IS NULL)",
+  "WITH w (a) AS (SELECT * FROM contacts) SELECT (SELECT max(a) FROM w WHERE id = c.id) FROM customers c",
+  "SELECT id FROM products WHERE EXISTS (SELECT 1 FROM categories AS c (a, b, c) WHERE name IS NULL)",
+  // ON sees only its own join; a subquery in FROM sees nothing beside it.
+  "SELECT (SELECT 1 FROM products p, categories a JOIN categories b ON note IS NULL LIMIT 1) FROM orders",
+  "SELECT (SELECT 1 FROM customers c, (SELECT note) s LIMIT 1) FROM orders",
+  "SELECT 1 FROM customers c, LATERAL (SELECT email AS e) s",
+  "SELECT 1 FROM orders o RIGHT JOIN LATERAL (SELECT 1 AS one) s ON o.note IS NULL",
+  // Output columns, input columns, and both.
+  "SELECT full_name AS email FROM customers ORDER BY email",
+  "SELECT full_name AS email FROM customers GROUP BY email, full_name",
+  "SELECT full_name AS email FROM customers ORDER BY lower(email)",
+  "SELECT DISTINCT ON (email) full_name AS email FROM customers",
+  "SELECT max(full_name) AS lower FROM customers GROUP BY lower(email) ORDER BY lower",
+  // Rows.
+  "SELECT id FROM customers c WHERE c IS NOT NULL",
+  "SELECT (SELECT c) IS NULL FROM customers c",
+  "SELECT x FROM (SELECT c FROM customers c) x",
+  "SELECT email FROM customers AS email",
+  "SELECT count(customers) FROM customers",
+  "SELECT j.x FROM (contacts CROSS JOIN categories) AS j (x)",
+  "SELECT c.email FROM customers c NATURAL JOIN customers_vip",
+  "SELECT 1 FROM customers NATURAL JOIN customers_vip",
+  "SELECT 1 FROM customers JOIN customers_vip USING (email, ssn) AS u WHERE u.email IS NULL",
+  "SELECT ctid, tableoid::regclass, xmin FROM orders",
+  // Modifications.
+  "UPDATE orders SET note = email FROM customers WHERE customers.id = customer_id RETURNING *",
+  "UPDATE customers SET (full_name, ssn) = (SELECT card_number, email)",
+  "DELETE FROM orders o USING orders p WHERE o.note = p.status::text RETURNING p.amount",
+  "INSERT INTO customers (id, full_name, email, ssn, card_number) VALUES (5001, '', 'e', '', '') ON CONFLICT (email) WHERE ssn IS NULL DO NOTHING",
+  `INSERT INTO customers AS c (id, full_name, email, ssn, card_number) VALUES (1, '', '', '', '')
+     ON CONFLICT (id) DO UPDATE SET full_name = excluded.email || c.ssn WHERE c.balance > 0 RETURNING c.notes`,
+  "WITH d AS (DELETE FROM orders WHERE note IS NULL RETURNING *) SELECT amount FROM d",
+  "MERGE INTO orders o USING customers c ON o.customer_id = c.id WHEN MATCHED AND c.email IS NULL THEN UPDATE SET note = c.ssn",
+  "COPY (SELECT email FROM customers) TO STDOUT",
+  "TABLE contacts",
+];
+
+test("names are found where the server finds them", async () => {
+  const { ends, refused } = await judge(TRICKS);
+  expect(refused).toEqual([]);
+  expect(Object.fromEntries(ends)).toEqual({ ok: TRICKS.length });
+});
+
 test("the server refuses a statement when a described column is left out", async () => {
   const analysis = await analyse("SELECT email FROM customers WHERE ssn = 'x'", corpusReading(catalog));
   const [access] = analysis.accesses;

@@ -92,4 +92,12 @@ expectAccesses("several statements, and what cannot be read", [
     "write update app.orders(note id)",
     "connect commit ambient",
   ],
+  [
+    "BEGIN; DECLARE c CURSOR FOR SELECT ssn FROM customers; FETCH 1 FROM c; CLOSE c; FETCH 1 FROM c",
+    "connect begin ambient",
+    "read select app.customers(ssn)",
+    "connect close ambient",
+    "administer ? ?(?) calls ? opaque",
+  ],
+  ["CREATE DOMAIN pg_temp.text AS int4; SELECT 'x'::text", "define create domain", "execute execute calls ? opaque"],
 ]);

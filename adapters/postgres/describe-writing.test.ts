@@ -107,6 +107,8 @@ expectAccesses("writing", [
     "write merge app.orders(id)",
     "read select app.categories(id)",
   ],
+  ["TRUNCATE orders CASCADE", "write truncate app.orders unfiltered", "write truncate ? unfiltered"],
+  ["EXPLAIN SELECT id FROM orders FOR UPDATE", "read explain app.orders(id)"],
   ["TRUNCATE orders, app.products", "write truncate app.orders unfiltered", "write truncate app.products unfiltered"],
   ["COPY orders FROM STDIN", "write copy from app.orders(id customer_id product_id amount status note placed_at)"],
   ["COPY orders (id, note) FROM STDIN WITH (FORMAT csv)", "write copy from app.orders(id note)"],

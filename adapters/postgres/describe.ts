@@ -117,7 +117,18 @@ function readingAfter(reading: Reading, statement: Node, effect: StatementEffect
   }
   if (effect.redefines === "all") catalog = null;
   else if (effect.redefines) redefinedNames = new Set([...(redefinedNames ?? []), ...effect.redefines]);
-  return { ...reading, searchPath, catalog, temporaryNames, ...(redefinedNames ? { redefinedNames } : {}) };
+  const cursor = cursorAfter(reading, effect);
+  return { ...reading, searchPath, catalog, temporaryNames, cursor, ...(redefinedNames ? { redefinedNames } : {}) };
+}
+
+/** What the text itself has opened before. */
+function cursorAfter(reading: Reading, effect: StatementEffect): Reading["cursor"] {
+  const { declaresCursor, closesCursor } = effect;
+  const before = (name: string): Analysis | undefined => reading.cursor(name);
+  if (declaresCursor) return (name) => (name === declaresCursor.name ? declaresCursor.analysis : before(name));
+  if (closesCursor === "all") return () => undefined;
+  if (closesCursor) return (name) => (name === closesCursor.name ? undefined : before(name));
+  return before;
 }
 
 /** What the text itself has prepared before. */

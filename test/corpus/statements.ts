@@ -92,6 +92,11 @@ export class StatementGenerator {
     return `${prefix}${++this.#names}`;
   }
 
+  /** Sometimes a name that tables have too. */
+  #alias(name: string): string {
+    return this.#chance(0.2) ? this.#pick(["email", "id", "customer_id", "full_name"]) : name;
+  }
+
   #with(body: () => string): string {
     const parts: string[] = [];
     const count = this.#chance(0.3) ? 1 + this.#below(2) : 0;
@@ -160,11 +165,19 @@ export class StatementGenerator {
       const inner: Scope = isLateral ? { sources: before, outer } : outer;
       const width = 1 + this.#below(2);
       const name = this.#fresh("s");
-      const listed = this.#chance(0.5);
-      const columns = Array.from({ length: width }, (_, at) => (listed ? `s${at}` : `x${at}`));
-      const query = this.#query(depth + 1, inner, width);
-      const text = `${isLateral ? "LATERAL " : ""}(${query}) AS ${name}${listed ? ` (${columns.join(", ")})` : ""}`;
-      return { text, sources: [{ name, columns, isRow: true }] };
+      const listed = Array.from({ length: this.#below(width + 1) }, (_, at) => this.#alias(`s${at}`));
+      const rest = Array.from({ length: width - listed.length }, (_, at) => `x${listed.length + at}`);
+      // Now and then the columns of a join, which are merged and moved.
+      const isStar = this.#chance(0.25);
+      const query = isStar
+        ? "SELECT * FROM orders JOIN contacts USING (customer_id)"
+        : this.#query(depth + 1, inner, width);
+      const list = listed.length > 0 ? ` (${listed.join(", ")})` : "";
+      const text = `${isLateral ? "LATERAL " : ""}(${query}) AS ${name}${list}`;
+      return {
+        text,
+        sources: [{ name, columns: [...listed, ...(isStar ? ["amount", "alt_email"] : rest)], isRow: true }],
+      };
     }
     if (kind < 0.45) {
       const name = this.#fresh("g");
@@ -227,6 +240,13 @@ export class StatementGenerator {
     else text = `${left.text} ${kind} ${right.text} ON ${this.#condition(depth + 1, { sources: both, outer })}`;
     if (this.#chance(0.1)) {
       const name = this.#fresh("j");
+      if (this.#chance(0.4)) {
+        const listed = [this.#alias("j0"), this.#alias("j1")];
+        return {
+          text: `(${text}) AS ${name} (${listed.join(", ")})`,
+          sources: [{ name, columns: listed, isRow: true }],
+        };
+      }
       return {
         text: `(${text}) AS ${name}`,
         sources: [{ name, columns: both.flatMap((source) => source.columns), isRow: true }],

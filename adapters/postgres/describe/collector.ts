@@ -102,7 +102,8 @@ export class Collector {
     const accesses: Access[] = [];
     for (const use of this.#uses.values()) {
       accesses.push(this.#describeUse(use, use.verb, use.class));
-      if (use.locked) accesses.push(this.#describeUse(use, "select for update", "write"));
+      // EXPLAIN locks nothing.
+      if (use.locked && use.verb !== "explain") accesses.push(this.#describeUse(use, "select for update", "write"));
     }
     for (const name of [...this.#functions].toSorted()) {
       accesses.push({

@@ -39,6 +39,16 @@ export class DefinedNames {
     this.#collector.other(classOf(verb), verb);
   }
 
+  /** An object in the session's own schema hides others of its name. */
+  redefineTemporary(parts: readonly string[]): void {
+    if (parts.at(-2) === "pg_temp") this.#temporary.push(parts.at(-1) ?? "");
+  }
+
+  /** Relations that the statement does not name, or not one by one. */
+  unnamed(verb: Verb): void {
+    this.#collector.other(classOf(verb), verb, { relations: UNKNOWN });
+  }
+
   /** The last part of a name means something else from now on. */
   redefine(parts: readonly string[]): void {
     const name = parts.at(-1);

@@ -12,7 +12,7 @@ import { isRelationKind, isTablePart, objectKind } from "./object-kind.ts";
 import type { ObjectKind } from "./object-kind.ts";
 import type { QueryReader } from "./query.ts";
 import type { Resolver } from "./resolver.ts";
-import { derivedSource } from "./scope.ts";
+import { derivedSource, referToEveryColumn } from "./scope.ts";
 import type { Source } from "./scope.ts";
 import { bareOf, itemsOf, namesOf, nodesOf, NotUnderstood, textOf, unwrap } from "./tree.ts";
 import type { Node } from "./tree.ts";
@@ -54,6 +54,7 @@ export class DefinitionReader {
     if (named) {
       this.#names.object(named.verb);
       this.#names.redefine(namesOf(fields[named.name]));
+      if (named.verb.startsWith("create ")) this.#names.redefineTemporary(namesOf(fields[named.name]));
       this.#evaluation.fields(fields, around);
       return true;
     }
@@ -129,7 +130,11 @@ export class DefinitionReader {
         return true;
       case "CreatePublicationStmt":
       case "AlterPublicationStmt":
-        this.#names.object(kind === "CreatePublicationStmt" ? "create publication" : "alter publication");
+        this.#publication(
+          kind === "CreatePublicationStmt" ? "create publication" : "alter publication",
+          fields,
+          around,
+        );
         return true;
       case "CreateSchemaStmt":
         // Names inside would be looked for in a schema that is not there yet.
@@ -157,7 +162,7 @@ export class DefinitionReader {
   #onRelation(kind: string, verb: Verb, field: string, fields: Fields, around: Surroundings): void {
     const range = bareOf(fields[field]);
     // CLUSTER and REINDEX without a table are about all of them.
-    if (!range) return this.#names.object(verb);
+    if (!range) return this.#names.unnamed(verb);
     const source = this.#names.existing(verb, range, refersToColumns(kind));
     // A rule may turn a table into a view.
     if (kind === "RuleStmt") this.#names.redefine([textOf(range["relname"])]);
@@ -197,9 +202,25 @@ export class DefinitionReader {
     this.#evaluation.fields(fields, withSources(around, [source]));
   }
 
+  /** What it names is handed to whoever subscribes. */
+  #publication(verb: Verb, fields: Fields, around: Surroundings): void {
+    const objects = nodesOf(fields["pubobjects"]).map((object) => bareOf(object.fields["pubtable"]));
+    if (fields["for_all_tables"] === true || objects.includes(null)) this.#names.unnamed(verb);
+    else if (objects.length === 0) this.#names.object(verb);
+    for (const object of objects) {
+      const range = bareOf(object?.["relation"]);
+      if (!object || !range) continue;
+      const source = this.#names.existing(verb, range, true);
+      if (object["columns"] === undefined) for (const use of source.uses) referToEveryColumn(use);
+      this.#evaluation.fields(object, withSources(around, [source]));
+    }
+  }
+
   #drop(fields: Fields): void {
     const kind = objectOf(textOf(fields["removeType"]));
     const verb = verbOf("drop", kind);
+    // What depends on the objects goes with them.
+    if (textOf(fields["behavior"]) === "DROP_CASCADE") this.#names.unnamed(verb);
     for (const object of nodesOf(fields["objects"])) {
       const name = objectName(object);
       if (isRelationKind(kind)) this.#names.changed(verb, rangeOf(name));
@@ -255,14 +276,15 @@ export class DefinitionReader {
     const verb = fields["is_grant"] === true ? "grant" : "revoke";
     const objectType = textOf(fields["objtype"]);
     const isOnRelations = objectType === "OBJECT_TABLE" || objectType === "OBJECT_SEQUENCE";
-    if (!isOnRelations || textOf(fields["targtype"]) !== "ACL_TARGET_OBJECT") return this.#names.object(verb);
+    if (!isOnRelations) return this.#names.object(verb);
+    if (textOf(fields["targtype"]) !== "ACL_TARGET_OBJECT") return this.#names.unnamed(verb);
     for (const object of nodesOf(fields["objects"])) this.#names.existing(verb, object.fields);
   }
 
   #vacuum(fields: Fields): void {
     const verb = fields["is_vacuumcmd"] === true ? "vacuum" : "analyze";
     const relations = nodesOf(fields["rels"]);
-    if (relations.length === 0) this.#names.object(verb);
+    if (relations.length === 0) this.#names.unnamed(verb);
     for (const { fields: item } of relations) {
       const range = bareOf(item["relation"]);
       if (!range) throw new NotUnderstood("a relation is missing");

@@ -92,10 +92,19 @@ export class ExpressionReader {
     }
   }
 
+  /** Constructs that compare by `=` without naming it. */
+  #impliedOperator(kind: string, fields: Fields): void {
+    const isImplied =
+      (kind === "SubLink" && fields["subLinkType"] === "ANY_SUBLINK" && fields["operName"] === undefined) ||
+      (kind === "CaseExpr" && fields["arg"] !== undefined);
+    if (isImplied) this.operatorName(["="]);
+  }
+
   /** A node that the table describes. */
   #plain(kind: string, fields: Fields, surroundings: Surroundings): void {
     const roles = NODE_FIELDS[kind];
     if (!roles) throw new NotUnderstood(`a ${kind} is not known`);
+    this.#impliedOperator(kind, fields);
     for (const field in fields) {
       const value = fields[field];
       const role = Object.hasOwn(roles, field) ? roles[field] : undefined;

@@ -3,8 +3,9 @@ import type { Fields } from "../parser.ts";
 import type { RelationUse } from "./collector.ts";
 import { checkFields } from "./expression.ts";
 import type { ExpressionReader, Surroundings, WithTables } from "./expression.ts";
-import type { Outputs } from "./query.ts";
-import { derivedSource, referToColumn, relationSource } from "./scope.ts";
+import { renamed } from "./query-outputs.ts";
+import type { Outputs } from "./query-outputs.ts";
+import { derivedSource, referToColumn, referToRow, relationSource } from "./scope.ts";
 import type { BaseColumn, Level, Source } from "./scope.ts";
 import { bareOf, isGap, itemsOf, listOf, namesOf, nodesOf, NotUnderstood, textOf, unwrap } from "./tree.ts";
 import type { Node } from "./tree.ts";
@@ -14,6 +15,9 @@ export type FromQueries = {
   relation(range: Fields, tables: WithTables | null): { use: RelationUse } | { table: Outputs };
   subquery(query: Node, surroundings: Surroundings): Outputs;
 };
+
+/** Each name is looked for in all of them. */
+const SOURCES_MAX = 500;
 
 type Alias = { readonly name: string | null; readonly columns: readonly string[] };
 
@@ -35,7 +39,10 @@ export class FromReader {
   /** Reads a list: the level that it opens. */
   list(nodes: readonly Node[], around: Surroundings): Level {
     const progress: Progress = { around, before: [] };
-    for (const node of nodes) progress.before.push(...this.#item(node, progress));
+    for (const node of nodes) {
+      progress.before.push(...this.#item(node, progress));
+      limitSources(progress.before);
+    }
     return { sources: progress.before, isExact: true, parent: around.level };
   }
 
@@ -109,7 +116,8 @@ export class FromReader {
       columns.push(...this.#columnDefinitions(definitions, inside));
       isOpen = false;
     }
-    if (fields["ordinality"] === true) columns.push("ordinality");
+    // A list of aliases may have renamed it.
+    if (fields["ordinality"] === true && alias.columns.length === 0) columns.push("ordinality");
     return derivedSource(alias.name ?? own, columns, isOpen);
   }
 
@@ -157,6 +165,7 @@ export class FromReader {
     // The right side may refer to the left one.
     const right = this.#item(unwrap(fields["rarg"]), { ...progress, before: [...progress.before, ...left] });
     const both = [...left, ...right];
+    limitSources(both);
     const using = namesOf(fields["usingClause"]);
     if (fields["isNatural"] === true) referToCommonColumns(left, right);
     for (const name of using) {
@@ -175,6 +184,10 @@ export class FromReader {
   }
 }
 
+function limitSources(sources: readonly Source[]): void {
+  if (sources.length > SOURCES_MAX) throw new NotUnderstood(`it joins more than ${SOURCES_MAX} relations`);
+}
+
 /** Everything before an item may be in sight inside it, but need not be (RIGHT and FULL joins hide their left side). */
 function lateral({ around, before }: Progress): Surroundings {
   return { level: { sources: [...before], isExact: false, parent: around.level }, tables: around.tables };
@@ -188,8 +201,8 @@ function aliasOf(value: unknown): Alias {
 }
 
 function derived(alias: Alias, outputs: Outputs): Source {
-  const columns = [...alias.columns, ...outputs.names.slice(alias.columns.length)];
-  return derivedSource(alias.name, columns, outputs.isOpen, outputs.lockable);
+  const { names, isOpen } = renamed(outputs, alias.columns);
+  return derivedSource(alias.name, names, isOpen, outputs.lockable);
 }
 
 function schemaOf(use: RelationUse): string | null {
@@ -202,27 +215,24 @@ function itemsAllowingGaps(list: Node): (Node | undefined)[] {
   return listOf(list.fields["items"]).map((item) => (isGap(item) ? undefined : unwrap(item)));
 }
 
-/** A join with an alias hides what is inside it. Listed names may stand for any column, so all of them count. */
+/** A join with an alias hides what is inside it. Listed names may stand for any of its columns, so all of them count. */
 function joined(alias: Alias, sources: readonly Source[]): Source {
+  const visible = sources.filter((source) => !source.onlyQualified);
+  const isOpen = visible.some((source) => source.isOpen);
+  const uses = visible.flatMap((source) => source.uses);
+  const lockable = visible.flatMap((source) => source.lockable);
   const columns = new Map<string, readonly BaseColumn[]>();
-  const all: BaseColumn[] = [];
-  for (const source of sources) {
-    if (source.onlyQualified) continue;
+  if (alias.columns.length > 0) {
+    for (const source of visible) referToRow(source);
+    for (const name of alias.columns) columns.set(name, []);
+    return { name: alias.name, schema: null, columns, isOpen: true, uses, lockable };
+  }
+  for (const source of visible) {
     for (const name of source.columns.keys()) {
-      const base = source.columns.get(name) ?? [];
-      columns.set(name, [...(columns.get(name) ?? []), ...base]);
-      all.push(...base);
+      columns.set(name, [...(columns.get(name) ?? []), ...(source.columns.get(name) ?? [])]);
     }
   }
-  for (const name of alias.columns) columns.set(name, [...(columns.get(name) ?? []), ...all]);
-  return {
-    name: alias.name,
-    schema: null,
-    columns,
-    isOpen: sources.some((source) => source.isOpen),
-    uses: sources.flatMap((source) => source.uses),
-    lockable: sources.flatMap((source) => source.lockable),
-  };
+  return { name: alias.name, schema: null, columns, isOpen, uses, lockable };
 }
 
 /** A column named by USING, on one side. */

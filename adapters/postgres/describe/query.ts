@@ -6,21 +6,16 @@ import type { Collector, RelationUse } from "./collector.ts";
 import { checkFields, ExpressionReader } from "./expression.ts";
 import type { Surroundings, WithTables } from "./expression.ts";
 import { FromReader } from "./from.ts";
+import { NO_OUTPUTS, renamed } from "./query-outputs.ts";
+import type { Outputs } from "./query-outputs.ts";
 import type { Resolver } from "./resolver.ts";
 import { shownColumns } from "./scope.ts";
 import type { Level, Source } from "./scope.ts";
 import { bareOf, isGap, itemsOf, listOf, nameOf, namesOf, nodesOf, NotUnderstood, textOf, unwrap } from "./tree.ts";
 import type { Node } from "./tree.ts";
 
-/** The columns that a query shows. `isOpen`: some of their names are not known. */
-export type Outputs = {
-  readonly names: readonly string[];
-  readonly isOpen: boolean;
-  /** The relations whose rows a FOR UPDATE around the query locks. */
-  readonly lockable: readonly RelationUse[];
-};
-
-const NO_OUTPUTS: Outputs = { names: [], isOpen: true, lockable: [] };
+/** The server's own limit on a select list (MaxTupleAttributeNumber); `*` of `*` of `*` would grow without end. */
+const COLUMNS_MAX = 1_664;
 
 /** Reads a statement inside WITH, or elsewhere, that is no query itself. */
 export type StatementReader = (statement: Node, surroundings: Surroundings) => Outputs;
@@ -145,6 +140,7 @@ export class QueryReader {
         if (last !== undefined) possible.push(last);
       }
     }
+    if (names.length > COLUMNS_MAX) throw new NotUnderstood(`it shows more than ${COLUMNS_MAX} columns`);
     return { names, possible: [...names, ...possible], isOpen, lockable: [] };
   }
 
@@ -199,16 +195,16 @@ export class QueryReader {
       const query = unwrap(fields["ctequery"]);
       const outputs = this.statement(query, { level: surroundings.level, tables: inside });
       const listed = namesOf(fields["aliascolnames"]);
-      const columns = [...listed, ...outputs.names.slice(listed.length)];
-      this.#searchAndCycle(fields, columns, { level: surroundings.level, tables: inside });
-      // What is computed under other names is not told apart from what is missing.
-      const isOpen = outputs.isOpen || listed.length > outputs.names.length;
+      const { names, isOpen } = renamed(outputs, listed);
+      const columns = [...names, ...this.#searchAndCycle(fields, { level: surroundings.level, tables: inside })];
       tables.set(textOf(fields["ctename"]), { columns, isOpen });
     }
     return inside;
   }
 
-  #searchAndCycle(cte: Fields, columns: string[], surroundings: Surroundings): void {
+  /** The columns that SEARCH and CYCLE add. */
+  #searchAndCycle(cte: Fields, surroundings: Surroundings): string[] {
+    const columns: string[] = [];
     const search = bareOf(cte["search_clause"]);
     if (search) {
       checkFields("CTESearchClause", search);
@@ -221,6 +217,7 @@ export class QueryReader {
       this.expressions.field(cycle["cycle_mark_value"], surroundings);
       this.expressions.field(cycle["cycle_mark_default"], surroundings);
     }
+    return columns;
   }
 }
 

@@ -173,7 +173,7 @@ export class Resolver {
     if (!qualified) return { kind: "unknown", because: "a type's name has too many parts" };
     const { schema, name } = qualified;
     if (schema === CATALOG_SCHEMA) return SAFE;
-    const { catalog, temporaryNames } = this.reading;
+    const { catalog } = this.reading;
     if (catalog === null || this.#isRedefined(name)) return { kind: "unknown", because: this.#cannotKnow };
     const all = catalog.typeSchemas(name);
     if (schema !== null) {
@@ -182,12 +182,20 @@ export class Resolver {
     }
     const path = this.#path;
     const candidates = path === null ? all : path.filter((candidate) => all.includes(candidate));
-    const isTemporary = temporaryNames === "unknown" ? false : temporaryNames.has(name);
-    if (isTemporary || candidates.length === 0)
+    if (this.#mayBeTemporaryType(name, candidates) || candidates.length === 0)
       return { kind: "unknown", because: `type "${name}" is not in the catalog` };
     // The first on the path is the one; without a path, any may be.
     const meant = path === null ? candidates : candidates.slice(0, 1);
     return supportCallsOf(meant.flatMap((candidate) => catalog.typeFunctions(candidate, name)));
+  }
+
+  /** A temporary type comes before that of the schemas where pg_temp comes before them. */
+  #mayBeTemporaryType(name: string, candidates: readonly string[]): boolean {
+    const { temporaryNames } = this.reading;
+    if (temporaryNames !== "unknown" && !temporaryNames.has(name)) return false;
+    const path = this.#path ?? [];
+    const [first] = candidates;
+    return first === undefined || path.indexOf(TEMPORARY_SCHEMA) < path.indexOf(first);
   }
 
   isType(name: string): boolean {

@@ -1,4 +1,5 @@
 /** Reads one statement of any kind: hands it to whoever knows it, and refuses what nobody knows. */
+import { UNKNOWN } from "../../../src/core/operation.ts";
 import type { Access } from "../../../src/core/operation.ts";
 import type { Analysis, Reading, StatementEffect } from "../analysis.ts";
 import type { Fields } from "../parser.ts";
@@ -11,7 +12,7 @@ import { checkFields } from "./expression.ts";
 import type { Surroundings } from "./expression.ts";
 import { ModificationReader } from "./modification.ts";
 import { NOTHING_AROUND, QueryReader } from "./query.ts";
-import type { Outputs } from "./query.ts";
+import type { Outputs } from "./query-outputs.ts";
 import { Resolver } from "./resolver.ts";
 import { referByName, referToEveryColumn, relationSource } from "./scope.ts";
 import { readSessionStatement } from "./session.ts";
@@ -101,6 +102,10 @@ export class StatementReader {
       case "DoStmt":
         throw new NotUnderstood("a DO block cannot be read");
       case "TruncateStmt":
+        // Whatever refers to the relations by a foreign key is emptied too.
+        if (textOf(fields["behavior"]) === "DROP_CASCADE") {
+          this.#collector.other(classOf("truncate"), "truncate", { relations: UNKNOWN, unfiltered: true });
+        }
         return this.#onRelations("truncate", fields["relations"]);
       case "LockStmt":
         return this.#onRelations("lock", fields["relations"]);
