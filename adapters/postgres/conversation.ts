@@ -102,6 +102,8 @@ export class Conversation implements RunOwner, ReplyHandler {
   #segment = 0;
   /** The client has sent messages since its last Sync. */
   #segmentIsOpen = false;
+  /** An operation was submitted since then: it may have changed what the server reports only at the Sync. */
+  #segmentHasRun = false;
   /** Nothing was sent since the last Flush of the gateway's own. */
   #isFlushed = false;
   /** How much is being awaited before the next message can be taken. */
@@ -554,6 +556,7 @@ export class Conversation implements RunOwner, ReplyHandler {
   #nextSegment(): void {
     this.#segment++;
     this.#segmentIsOpen = false;
+    this.#segmentHasRun = false;
   }
 
   #withdrawName<T>(names: Names<T>, name: string): (acknowledged: boolean) => void {
@@ -619,7 +622,10 @@ export class Conversation implements RunOwner, ReplyHandler {
       if (this.#segmentIsOpen) return this.#reading.untrusted();
       return null; // The Sync is on its way; its ReadyForQuery comes.
     }
-    if (this.#segmentIsOpen || this.#status === "E" || this.#settingsCannotBeAsked) return this.#reading.untrusted();
+    if (this.#segmentHasRun) return this.#reading.untrusted();
+    // Nothing is under way: what the server reports by itself (string syntax, encoding) holds, only the path is not known.
+    if (this.#status === "E" || this.#settingsCannotBeAsked) return this.#reading.current();
+    if (this.#segmentIsOpen) return this.#reading.untrusted();
     this.#askSettings();
     return this.#reading.isStale ? null : this.#reading.current();
   }
@@ -631,7 +637,7 @@ export class Conversation implements RunOwner, ReplyHandler {
     }
     const now = this.#readingNow();
     if (now === null) return null;
-    if (this.#reading.isStale) return this.#analyseUnder(statement.sql, now);
+    if (this.#reading.isStale && now !== this.#reading.current()) return this.#analyseUnder(statement.sql, now);
     const again = this.#reading.again(statement.readUnder);
     const analysis = this.#analyseUnder(statement.sql, again);
     if (analysis === null) return null;
@@ -720,7 +726,10 @@ export class Conversation implements RunOwner, ReplyHandler {
   /* ---- to the gate, and back ---- */
 
   #submit(run: Run, kind: string, analysis: Analysis, parameters: Uint8Array | null): void {
-    if (run.form === "pipelined") this.#segmentIsOpen = true;
+    if (run.form === "pipelined") {
+      this.#segmentIsOpen = true;
+      this.#segmentHasRun = true;
+    }
     if (analysis.syntaxError !== null) run.closer ??= { sqlState: "42601", ...analysis.syntaxError };
     if (this.#isBarrier(analysis)) this.#barrier(run);
     this.#unstarted(run);
