@@ -144,7 +144,8 @@ test("stays up until it is interrupted, for any client with the tokens it printe
 
     const port = said.listeners[0]?.port ?? 0;
     for (const { subject, token, psql } of said.people) {
-      expect(psql).toBe(`PGPASSWORD=${token} psql -h 127.0.0.1 -p ${port} -U ${subject} shop`);
+      const url = `postgres://${subject}@127.0.0.1:${port}/shop?sslmode=require`;
+      expect(psql).toBe(`PGPASSWORD=${token} psql "${url}"`);
       const client = new Client({
         host: "127.0.0.1",
         port,

@@ -196,7 +196,7 @@ function showRecipes(page: Page, demo: Demo): void {
 }
 
 function psqlLine(subject: string, token: string, port: number): string {
-  return `PGPASSWORD=${token} psql -h ${HOST} -p ${port} -U ${subject} ${TARGET}`;
+  return `PGPASSWORD=${token} psql "postgres://${subject}@${HOST}:${port}/${TARGET}?sslmode=require"`;
 }
 
 function urlOf(subject: string, token: string, port: number): string {
