@@ -1,6 +1,5 @@
 /** What the audit log costs: the gateway thread's time a record, and durable records a second with their latency. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, fdatasyncSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { AuditLog } from "../src/audit/audit.ts";
 import type { Decision } from "../src/core/decision.ts";
@@ -109,9 +108,29 @@ async function handOver(log: AuditLog, text: (() => string) | null): Promise<str
   return `p50 ${percentile(sorted, 0.5).toFixed(2)} us, p90 ${percentile(sorted, 0.9).toFixed(2)} us`;
 }
 
-const folder = mkdtempSync(join(tmpdir(), "weir-bench-"));
+/** What this disk takes for one small write and its fsync: no durable record can be faster. */
+function fsync(inFolder: string): string {
+  const file = openSync(join(inFolder, "fsync"), "w");
+  const page = new Uint8Array(4096);
+  const times: number[] = [];
+  for (let i = 0; i < 500; i++) {
+    const started = performance.now();
+    writeSync(file, page, 0, page.length, (i % 64) * page.length);
+    fdatasyncSync(file);
+    times.push(performance.now() - started);
+  }
+  closeSync(file);
+  const sorted = Float64Array.from(times).toSorted();
+  return `p50 ${percentile(sorted, 0.5).toFixed(2)} ms, p99 ${percentile(sorted, 0.99).toFixed(2)} ms`;
+}
+
+// Not the folder for temporary files, which may be in memory.
+const cache = join(import.meta.dir, "../.cache");
+mkdirSync(cache, { recursive: true });
+const folder = mkdtempSync(join(cache, "bench-audit-"));
 try {
   const log = await AuditLog.open({ folder, clock: { now: Date.now } });
+  console.log(`write and fsync of 4 KiB:    ${fsync(folder)}`);
   console.log(`a record, text seen before:  ${await handOver(log, null)}`);
   let n = 0;
   console.log(
