@@ -89,7 +89,7 @@ async function setUp(table: string) {
     };
   };
   const keeper = new CatalogKeeper({ open, clock: time, timers: time, staleMsMax: 60_000, loadMsMax: 30_000 });
-  server.psql(`create table ${table} (a int)`);
+  server.psql(`drop table if exists ${table}; create table ${table} (a int)`);
   const settled = async (): Promise<void> => {
     // A call that arrives while a load runs is answered by the one after it.
     await keeper.refresh().catch(() => {});
