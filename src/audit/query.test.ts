@@ -1,5 +1,5 @@
 /** The reading side, beside a log that is being written. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ let folder: string;
 let log: AuditLog;
 let reader: LogReader;
 
-beforeAll(async () => {
+beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "weir-query-"));
   log = await AuditLog.open({ folder, clock: { now: Date.now } });
   for (let n = 0; n < 4; n++) {
@@ -24,7 +24,7 @@ beforeAll(async () => {
   await log.waitDurable(log.handedOver);
   reader = LogReader.open(folder);
 });
-afterAll(async () => {
+afterEach(async () => {
   reader.close();
   await log.close();
   rmSync(folder, { recursive: true, force: true });
