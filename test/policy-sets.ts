@@ -12,6 +12,7 @@ import type { Vocabulary } from "../src/core/vocabulary.ts";
 export const TINY: Vocabulary = {
   name: "tiny",
   keys: {
+    rooms: { kind: "names", description: "Where sessions take place.", ofSession: true },
     verbs: { kind: "enum", description: "What is done.", values: ["get", "put", "drop", "run"] },
     things: { kind: "names", description: "What it is done to." },
     parts: { kind: "names", description: "Parts of things." },

@@ -171,12 +171,15 @@ function matches(rule: WrittenRule, isPermit: boolean, access: Access, session: 
   );
 }
 
-/** Does the rule speak of this session's protocol at all? */
-function speaksOf(rule: WrittenRule, adapter: string): boolean {
+/** Does the rule speak of this session's protocol at all, and of what the access says of the session (its rooms)? */
+function letsIn(rule: WrittenRule, access: Access, adapter: string): boolean {
   const blocks = Array.isArray(rule.action) ? rule.action : [rule.action];
   return blocks.some((block) => {
     const adapters = Object.keys(block).filter((key) => key !== "classes" && key !== "any");
-    return adapters.length === 0 || adapters.includes(adapter);
+    const speaks = adapters.length === 0 || adapters.includes(adapter);
+    const rooms = adapter === "tiny" ? block.tiny?.["rooms"] : undefined;
+    const fact = access.facts["rooms"];
+    return speaks && (rooms === undefined || fact === undefined || valueTruth(rooms, fact, true, false) === "true");
   });
 }
 
@@ -186,13 +189,14 @@ export type NaiveDecision = {
   readonly rules: readonly string[];
 };
 
-/** The decision as the meaning of the language gives it. */
+/** The decision as the meaning of the language gives it; `isConnect`: whether a session may open. */
 export function decideNaively(
   permits: readonly WrittenRule[],
   guards: readonly WrittenRule[],
   session: Session,
   operation: Operation,
   now: number = NOW,
+  isConnect = false,
 ): NaiveDecision {
   const anything: Access = { class: "administer", facts: {}, opaque: true };
   const isHidden = !operation.understood && !operation.accesses.some((access) => access.opaque === true);
@@ -200,27 +204,31 @@ export function decideNaively(
     ...operation.accesses,
     ...(isHidden || operation.accesses.length === 0 ? [anything] : []),
   ];
-  const available = permits.filter(
-    (rule) =>
-      subjectHolds(rule, true, session) &&
-      targetHolds(rule, session) &&
-      isValid(rule, now) &&
-      speaksOf(rule, session.target.adapter),
-  );
-  const isAmbient = (access: Access) => access.ambient === true && access.opaque !== true;
+  const admitting = (access: Access) =>
+    permits.filter(
+      (rule) =>
+        subjectHolds(rule, true, session) &&
+        targetHolds(rule, session) &&
+        isValid(rule, now) &&
+        letsIn(rule, access, session.target.adapter),
+    );
+  const isAmbient = (access: Access) => (isConnect || access.ambient === true) && access.opaque !== true;
   const covering = (access: Access) =>
     permits.filter(
       (rule) =>
         (access.opaque !== true || rule.allowOpaque === true) && matches(rule, true, access, session, now) === "true",
     );
-  const unpermitted = accesses.filter((access) => (isAmbient(access) ? available : covering(access)).length === 0);
+  const unpermitted = accesses.filter(
+    (access) => (isAmbient(access) ? admitting(access) : covering(access)).length === 0,
+  );
   const applying = guards.filter((rule) =>
     accesses.some((access) => matches(rule, false, access, session, now) !== "false"),
   );
   const ids = (rules: readonly WrittenRule[]) => [...new Set(rules.map((rule) => rule.id))].toSorted();
   if (applying.length === 0 && unpermitted.length === 0) {
     const carrying = accesses.filter((access) => !isAmbient(access)).flatMap(covering);
-    return { kind: "permit", code: "", rules: carrying.length > 0 ? ids(carrying) : ids(available).slice(0, 1) };
+    const standing = accesses.flatMap((access) => ids(admitting(access)).slice(0, 1));
+    return { kind: "permit", code: "", rules: carrying.length > 0 ? ids(carrying) : [...new Set(standing)].toSorted() };
   }
   const isReadableReason =
     unpermitted.some((access) => access.opaque !== true) ||

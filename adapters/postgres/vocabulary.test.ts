@@ -38,6 +38,11 @@ test("a permit without functions covers none off the safe list", () => {
   expect(POSTGRES_VOCABULARY.keys["functions"]?.permitsMustName).toBe(true);
 });
 
+test("a permit for one database lets nobody into another", () => {
+  const ofSession = Object.entries(POSTGRES_VOCABULARY.keys).filter(([, key]) => key.ofSession === true);
+  expect(ofSession.map(([key]) => key)).toEqual(["databases"]);
+});
+
 test("$catalog holds no values, secrets or other sessions' doings", () => {
   const catalog = new Set(POSTGRES_VOCABULARY.sets["catalog"]);
   for (const name of ["pg_class", "pg_attribute", "pg_type", "pg_namespace", "pg_settings", "pg_roles"]) {

@@ -3,7 +3,7 @@ import type { AccessClass } from "../../src/core/operation.ts";
 import type { Vocabulary } from "../../src/core/vocabulary.ts";
 import { CATALOG_RELATIONS } from "./describe/catalog-relations.ts";
 
-/** What belongs to every session: ambient, so some permit on the target is enough. */
+/** What belongs to every session: ambient, so some permit for the session's database is enough. */
 const SESSION_VERBS = {
   connect: "connect",
   empty: "connect",
@@ -160,7 +160,7 @@ export function classOf(verb: Verb): AccessClass {
 export const POSTGRES_VOCABULARY: Vocabulary = {
   name: "postgres",
   keys: {
-    databases: { kind: "names", description: "Names of databases." },
+    databases: { kind: "names", description: "Names of databases.", ofSession: true },
     verbs: {
       kind: "enum",
       description: "What a statement does, and not how it is spelled.",

@@ -14,6 +14,12 @@ export type VocabularyKey = {
    * (a permit for relations does not let an unsafe function pass along).
    */
   readonly permitsMustName?: true;
+  /**
+   * The fact is the same for all of a session (its database). What needs only some permit on the target (to open the
+   * session, and its ambient accesses) then needs one some block of which covers this key too: who may work in one
+   * database has no session in another.
+   */
+  readonly ofSession?: true;
 };
 
 export type Vocabulary = {

@@ -47,6 +47,7 @@ function compileBlock(scope: RuleScope, written: WrittenBlock, vocabulary: Vocab
   return {
     classes: isClasses(classes) ? new Set(classes) : null,
     keys,
+    sessionKeys: keys.filter(({ key }) => vocabulary.keys[key]?.ofSession === true),
     // A block that names no key of the adapter speaks of any of its operations.
     unnamedKeys: keys.length === 0 ? [] : unnamedKeys(vocabulary, keys),
   };

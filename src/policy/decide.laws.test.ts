@@ -23,6 +23,7 @@ function present<T extends object>(value: Drawn<T>): T {
 
 const tiny = fc
   .record({
+    rooms: optional(listOf("r", "q", "r*")),
     verbs: optional(listOf("get", "put", "run")),
     things: optional(listOf(...THINGS, "s.*", "*", "**", "$mine", "$builtin", "*.t")),
     tools: optional(listOf("t", "u", "*")),
@@ -78,6 +79,7 @@ const fact = (...values: string[]): fc.Arbitrary<FactValue | Unknown | undefined
 const access: fc.Arbitrary<Access> = fc
   .record({
     class: fc.constantFrom("read" as const, "administer" as const),
+    rooms: fc.oneof({ weight: 3, arbitrary: fc.constant(["r"]) }, { weight: 1, arbitrary: fact("r", "q") }),
     verbs: fact("get", "put"),
     things: fact(...THINGS),
     tools: fc.oneof({ weight: 3, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fact("t") }),
@@ -111,6 +113,8 @@ test(
         for (const each of operations) {
           const { kind, rules } = decideNaively(allPermits, allGuards, who, each);
           expect(decide(index, who, each, NOW)).toMatchObject({ kind, rules: [...rules] });
+          const opening = decideNaively(allPermits, allGuards, who, each, NOW, true);
+          expect(mayConnect(index, who, each, NOW)).toMatchObject({ kind: opening.kind, rules: [...opening.rules] });
         }
       }),
       { numRuns: RUNS },
@@ -149,6 +153,8 @@ test(
           const was = decide(before, who, each, NOW);
           const is = decide(after, who, each, NOW);
           if (was.kind === "permit") expect(is.kind).toBe("permit");
+          if (mayConnect(before, who, each, NOW).kind === "permit")
+            expect(mayConnect(after, who, each, NOW).kind).toBe("permit");
           // Guards that applied still apply, whatever is permitted.
           if (was.kind === "deny" && was.rules.length > 0)
             expect(is).toMatchObject({ kind: "deny", rules: [...was.rules] });

@@ -194,6 +194,31 @@ describe("what belongs to every session", () => {
     expect((await decideOn([], [], [begin])).kind).toBe("deny");
   });
 
+  test("is let through by a permit for where the session is, and by no other", async () => {
+    const elsewhere = permitFor({ tiny: { rooms: ["q"], things: ["a"] } }, { id: "a-elsewhere" });
+    const here = permitFor({ tiny: { rooms: ["r*"], verbs: ["put"] } }, { id: "b-here" });
+    const within = (rooms: FactValue | typeof UNKNOWN): Access => ({ ...begin, facts: { ...begin.facts, rooms } });
+    expect(await decideOn([elsewhere, here], [], [within(["r1"])])).toMatchObject({
+      kind: "permit",
+      rules: ["b-here"],
+    });
+    expect(await decideOn([elsewhere], [], [within(["r1"])])).toMatchObject({
+      kind: "deny",
+      refusal: { message: "no rule permits get on r1", hint: "a-elsewhere would, but for rooms r1." },
+    });
+    expect((await decideOn([elsewhere], [], [within(UNKNOWN)])).kind).toBe("deny");
+    expect((await decideOn([elsewhere], [], [within([])])).kind).toBe("deny");
+    expect((await decideOn([elsewhere], [], [within(["q", "r1"])])).kind).toBe("deny");
+    // What the access does not say of the session, no permit has to cover.
+    expect((await decideOn([elsewhere], [], [begin])).kind).toBe("permit");
+    // One block must cover it; that another permit carries the rest of the operation is not enough.
+    const carried = read({ rooms: ["q"], things: ["a"] });
+    expect((await decideOn([elsewhere], [], [carried, within(["r1"])])).kind).toBe("deny");
+    const eitherBlock = permitFor([{ tiny: { rooms: ["q"] } }, { tiny: { rooms: ["r1"], verbs: ["put"] } }]);
+    expect((await decideOn([eitherBlock], [], [within(["r1"])])).kind).toBe("permit");
+    expect((await decideOn([eitherBlock], [], [within(["q", "r1"])])).kind).toBe("deny");
+  });
+
   test("is still denied by guards, and does not make the opaque ordinary", async () => {
     expect((await decideOn([EVERYTHING], [guardOn({ classes: ["connect"] })], [begin])).kind).toBe("deny");
     expect((await decideOn([permitFor({ any: true })], [], [{ ...begin, opaque: true }])).kind).toBe("deny");
@@ -210,11 +235,19 @@ describe("what belongs to every session", () => {
 });
 
 describe("a session opens", () => {
-  const connect = access({ class: "connect", facts: { verbs: ["get"] } });
+  const connect = access({ class: "connect", facts: { rooms: ["r"], verbs: ["get"] } });
 
   test.each<[string, WrittenRule[], WrittenRule[], boolean]>([
     ["when some permit could match", [permitFor({ tiny: { things: ["a"] } })], [], true],
     ["not without a permit", [], [], false],
+    ["when some permit is for that room", [permitFor({ tiny: { rooms: ["r"], things: ["a"] } })], [], true],
+    ["not in another room than the permit's", [permitFor({ tiny: { rooms: ["q"] } })], [], false],
+    [
+      "in the room of any of its blocks",
+      [permitFor([{ other: {} }, { tiny: { rooms: ["q"] } }, { tiny: { rooms: ["*"], verbs: ["put"] } }])],
+      [],
+      true,
+    ],
     ["not for another's permit", [permitFor({ any: true }, { subject: { kinds: ["agent"] } })], [], false],
     [
       "not after the permit has ended",

@@ -5,7 +5,7 @@ import type { Session, TimeMs } from "../core/session.ts";
 import { deny } from "./denial.ts";
 import type { Entry } from "./block-index.ts";
 import type { RuleIndex, SessionRules } from "./index.ts";
-import { blockTouches, isValidAt, needsOnlySomePermit, NO, permitCovers } from "./match.ts";
+import { blockAdmits, blockTouches, isValidAt, needsOnlySomePermit, NO, permitCovers } from "./match.ts";
 import type { GuardRule, PermitRule } from "./rule.ts";
 
 /** What stands for an operation that its adapter could not read and of which it says nothing more. */
@@ -17,8 +17,8 @@ export function decide(index: RuleIndex, session: Session, operation: Operation,
 }
 
 /**
- * May this identity open a session with this target? Yes when some permit could match there and no guard applies to
- * the accesses of `operation` (its class is `connect`).
+ * May this identity open a session with this target? Yes when some permit could match in it (its keys of the session
+ * cover the facts of `operation`) and no guard applies to the accesses of `operation` (its class is `connect`).
  */
 export function mayConnect(index: RuleIndex, session: Session, operation: Operation, now: TimeMs): Decision {
   return judge(index, session, operation, now, true);
@@ -52,10 +52,13 @@ function permitsOf(
   isConnect: boolean,
 ): readonly PermitRule[] | null {
   const carrying: Entry<PermitRule>[] = [];
-  let needsSome = false;
+  const admitting: Entry<PermitRule>[] = [];
   for (const access of accesses) {
     if (needsOnlySomePermit(access, isConnect)) {
-      needsSome = true;
+      // The first that is valid stands for all that would do.
+      const some = rules.permits.find(({ rule, block }) => isValidAt(rule, now) && blockAdmits(block, access));
+      if (some === undefined) return null;
+      admitting.push(some);
       continue;
     }
     const before = carrying.length;
@@ -66,10 +69,7 @@ function permitsOf(
     }
     if (carrying.length === before) return null;
   }
-  if (carrying.length > 0) return inOrder(carrying);
-  // Nothing but session statements: the first permit that is valid stands for all of them.
-  const some = needsSome ? rules.permits.find((entry) => isValidAt(entry.rule, now)) : undefined;
-  return some === undefined ? null : [some.rule];
+  return inOrder(carrying.length > 0 ? carrying : admitting);
 }
 
 /** The rules of the entries, each once, sorted by id. */

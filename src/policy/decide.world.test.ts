@@ -27,6 +27,8 @@ const ACTIONS: readonly (WrittenBlock | WrittenBlock[])[] = [
   { tiny: { verbs: ["get"], things: ["a"], tools: ["t"] } },
   { tiny: { tools: ["t"] } },
   { tiny: { wide: false } },
+  { tiny: { rooms: ["r"] } },
+  [{ tiny: { rooms: ["q*"], things: ["a"] } }, { classes: ["read"], tiny: { rooms: ["r", "q"], verbs: ["get"] } }],
   [{ tiny: { things: ["a"] } }, { tiny: { things: ["b"], verbs: ["get"] } }],
   [{ other: { paths: ["/x"] } }, { classes: ["read"], other: {}, tiny: { verbs: ["put"] } }],
 ];
@@ -41,6 +43,7 @@ const VERBS: readonly Fact[] = [NONE, UNKNOWN, [], ["get"], ["put"], ["get", "pu
 const THINGS: readonly Fact[] = [NONE, UNKNOWN, [], ["a"], ["b"], ["a", "b"], ["s.t"], ["s.t.t", "a"]];
 const TOOLS: readonly Fact[] = [NONE, UNKNOWN, [], ["t", "u"]];
 const TIME_MS_MAX = 120_000;
+const ROOMS: readonly Fact[] = [NONE, UNKNOWN, [], ["r"], ["q"], ["r", "q"]];
 const WIDE: readonly Fact[] = [NONE, UNKNOWN, true, false];
 type Mode = Omit<Access, "facts">;
 const MODES: readonly Mode[] = [
@@ -64,6 +67,11 @@ function facts(values: Readonly<Record<string, Fact>>): Facts {
 
 function allAccesses(): readonly Access[] {
   const accesses: Access[] = [];
+  for (const rooms of ROOMS) {
+    for (const verbs of VERBS) {
+      for (const mode of MODES) accesses.push(accessOf(facts({ rooms, verbs, things: ["a"] }), mode));
+    }
+  }
   for (const verbs of VERBS) {
     for (const things of THINGS) {
       for (const tools of TOOLS) {
@@ -141,6 +149,7 @@ test(
     const few: Access[] = [
       ...VERBS.map((verbs) => accessOf(facts({ verbs, things: ["a"] }))),
       ...THINGS.map((things) => accessOf(facts({ verbs: ["put"], things }))),
+      ...ROOMS.map((rooms) => accessOf(facts({ rooms, verbs: ["get"] }), { class: "connect", ambient: true })),
       ...TOOLS.map((tools) => accessOf(facts({ tools, verbs: ["get"], things: ["a"] }))),
       ...MODES.map((mode) => accessOf(facts({ verbs: ["get"], things: ["a"] }), mode)),
     ];

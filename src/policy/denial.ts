@@ -3,10 +3,9 @@ import { refusal } from "../core/decision.ts";
 import type { Decision } from "../core/decision.ts";
 import type { Access, Accesses } from "../core/operation.ts";
 import type { Session, TimeMs } from "../core/session.ts";
-import type { Vocabulary } from "../core/vocabulary.ts";
 import type { Entry } from "./block-index.ts";
 import type { RuleIndex, SessionRules } from "./index.ts";
-import { blockTouches, isValidAt, needsOnlySomePermit, NO, permitCovers, YES } from "./match.ts";
+import { blockAdmits, blockTouches, isValidAt, needsOnlySomePermit, NO, permitCovers, YES } from "./match.ts";
 import { nameOf, nearestMiss, whatOf } from "./phrase.ts";
 import type { GuardRule, PermitRule } from "./rule.ts";
 
@@ -46,7 +45,9 @@ export function deny(
   }
   const valid = rules.permits.filter(({ rule }) => isValidAt(rule, now));
   const refused = accesses.filter((access) =>
-    needsOnlySomePermit(access, isConnect) ? valid.length === 0 : !isPermitted(rules, access, now),
+    needsOnlySomePermit(access, isConnect)
+      ? !valid.some(({ block }) => blockAdmits(block, access))
+      : !isPermitted(rules, access, now),
   );
   const target = nameOf(session.target.name);
   const readable = refused.find((access) => access.opaque !== true);
@@ -55,7 +56,11 @@ export function deny(
       const message = `no rule permits anything on ${target} to ${nameOf(session.identity.subject)} (${session.identity.kind})`;
       return finish("denied", message, "");
     }
-    return finish("denied", ...unpermitted(index.vocabularies.get(session.target.adapter), valid, readable));
+    const isOfSession = needsOnlySomePermit(readable, isConnect);
+    const vocabulary = index.vocabularies.get(session.target.adapter);
+    const miss = nearestMiss(valid, readable, isOfSession);
+    const hint = miss === null ? "" : `${miss.rule} would, but for ${miss.what}.`;
+    return finish("denied", `no rule permits ${whatOf(readable, vocabulary)}`, hint);
   }
   if (refused.length > 0) {
     const message = `this cannot be read, and no rule permits on ${target} what cannot be read`;
@@ -93,16 +98,6 @@ function isPermitted(rules: SessionRules, access: Access, now: TimeMs): boolean 
   const found: Entry<PermitRule>[] = [];
   rules.permitIndex.findCovering(access, found);
   return found.some(({ rule, block }) => isValidAt(rule, now) && permitCovers(rule, block, access));
-}
-
-function unpermitted(
-  vocabulary: Vocabulary | undefined,
-  valid: readonly Entry<PermitRule>[],
-  access: Access,
-): [message: string, hint: string] {
-  const message = `no rule permits ${whatOf(access, vocabulary)}`;
-  const miss = nearestMiss(valid, access);
-  return [message, miss === null ? "" : `${miss.rule} would, but for ${miss.what}.`];
 }
 
 function ask(guard: GuardRule): string {

@@ -16,9 +16,18 @@ export function isValidAt(rule: Rule, now: TimeMs): boolean {
   return !(now < rule.validFromMs || now >= rule.validUntilMs);
 }
 
-/** Some permit on the target is enough for these; an opaque access is never one of them. */
+/** Some permit that admits to the session is enough for these; an opaque access is never one of them. */
 export function needsOnlySomePermit(access: Access, isConnect: boolean): boolean {
   return access.opaque !== true && (isConnect || access.ambient === true);
+}
+
+/** Is a permit with this block enough for what needs only some permit? Its keys of the session must cover what is there. */
+export function blockAdmits(block: Block, access: Access): boolean {
+  for (const matcher of block.sessionKeys) {
+    const fact = access.facts[matcher.key];
+    if (fact !== undefined && !keyCovers(matcher, fact)) return false;
+  }
+  return true;
 }
 
 /** Does a permit, by this block of it, surely cover the access? */

@@ -38,13 +38,17 @@ export function whatOf(access: Access, vocabulary: Vocabulary | undefined): stri
   return verb;
 }
 
-/** The permit that one key keeps from covering the access, and what that key misses; the first by id. */
+/**
+ * The permit that one key keeps from covering the access, and what that key misses; the first by id. `isOfSession`: only
+ * its keys of the session are asked for.
+ */
 export function nearestMiss(
   entries: readonly Entry<PermitRule>[],
   access: Access,
+  isOfSession: boolean,
 ): { readonly rule: string; readonly what: string } | null {
   for (const { rule, block } of entries.slice(0, ENTRIES_MAX)) {
-    const [only, ...more] = missesOf(block, access);
+    const [only, ...more] = isOfSession ? keyMisses(block.sessionKeys, access) : missesOf(block, access);
     if (only !== undefined && more.length === 0) return { rule: rule.id, what: only };
   }
   return null;
@@ -54,16 +58,21 @@ export function nearestMiss(
 function missesOf(block: Block, access: Access): readonly string[] {
   // Another class is another thing, not a near miss.
   if (block.classes !== null && !block.classes.has(access.class)) return ["class", access.class];
-  const misses: string[] = [];
-  for (const matcher of block.keys) {
-    const miss = missOf(matcher, access.facts[matcher.key]);
-    if (miss !== null) misses.push(miss);
-    if (misses.length > 1) return misses;
-  }
+  const misses = keyMisses(block.keys, access);
   for (const key of block.unnamedKeys) {
     const values = valuesOf(access.facts[key]);
     if (values.length > 0) misses.push(`${key} ${listOf(values)}`);
     else if (access.facts[key] === UNKNOWN) misses.push(`unknown ${key}`);
+  }
+  return misses;
+}
+
+function keyMisses(keys: readonly KeyMatcher[], access: Access): string[] {
+  const misses: string[] = [];
+  for (const matcher of keys) {
+    const miss = missOf(matcher, access.facts[matcher.key]);
+    if (miss !== null) misses.push(miss);
+    if (misses.length > 1) break;
   }
   return misses;
 }

@@ -29,6 +29,8 @@ export type KeyMatcher =
 export type Block = {
   readonly classes: ReadonlySet<AccessClass> | null;
   readonly keys: readonly KeyMatcher[];
+  /** Those of `keys` whose facts are the same for all of a session. */
+  readonly sessionKeys: readonly KeyMatcher[];
   /** Keys that the vocabulary wants named and this block does not name: a permit's block covers no access that has one. */
   readonly unnamedKeys: readonly string[];
 };
