@@ -20,7 +20,7 @@ import { LogLock } from "./lock.ts";
 import { FailedLogins } from "./logins.ts";
 import type { WriterMessage, WriterSettings } from "./messages.ts";
 import { type EventFacts, factsPiece } from "./pieces.ts";
-import { RecordWriter } from "./records.ts";
+import { RecordWriter } from "./record-writer.ts";
 import {
   CONGESTED_BYTES,
   ORDER_ABANDON,

@@ -6,7 +6,8 @@ import type { Outcome } from "../core/ports.ts";
 import { canonicalJson, type Json } from "./canonical.ts";
 import { readLeaf } from "./entry.ts";
 import { durationMs, type Ended, LEAF_BYTES_MAX, LeafWriter } from "./leaf.ts";
-import { INTENT, type IntentRecord, OUTCOME, type Piece } from "./records.ts";
+import { INTENT, OUTCOME } from "./record-layout.ts";
+import type { IntentRecord, Piece } from "./record-reader.ts";
 
 const jsonSchema = v.custom<Json>(() => true);
 const anyText = fc.string({ maxLength: 60, unit: "binary" });

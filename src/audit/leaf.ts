@@ -1,7 +1,7 @@
 /** Leaves of the log as canonical JSON, put together from ready pieces into one growing buffer. docs/audit-log.md has their fields. */
 import { canonicalJson, canonicalString, type Json } from "./canonical.ts";
 import type { Outcome } from "../core/ports.ts";
-import type { IntentRecord, OutcomeRecord, Piece } from "./records.ts";
+import type { IntentRecord, OutcomeRecord, Piece } from "./record-reader.ts";
 import { RECORD_BYTES_MAX } from "./ring.ts";
 
 /** The largest entry that a C2SP tlog-tiles entry bundle can hold. */

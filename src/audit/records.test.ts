@@ -6,15 +6,9 @@ import type { Operation } from "../core/operation.ts";
 import type { Outcome } from "../core/ports.ts";
 import { PERMIT, POLICY, sampleOperation, sampleSession } from "../../test/fault/audit-sample.ts";
 import { decisionPiece, sessionPiece, statementPiece } from "./pieces.ts";
-import {
-  type AuditRecord,
-  INTENT,
-  OUTCOME,
-  RecordReader,
-  RecordWriter,
-  TEMPLATE_SLOTS,
-  UNHASHED_BYTES_MAX,
-} from "./records.ts";
+import { INTENT, OUTCOME, TEMPLATE_SLOTS, UNHASHED_BYTES_MAX } from "./record-layout.ts";
+import { type AuditRecord, RecordReader } from "./record-reader.ts";
+import { RecordWriter } from "./record-writer.ts";
 import { RingConsumer, RingProducer, SharedRing } from "./ring.ts";
 import { sha256Hex } from "./sha256.ts";
 import { Templates } from "./templates.ts";

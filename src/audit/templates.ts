@@ -4,7 +4,8 @@ import type { Accesses, Operation } from "../core/operation.ts";
 import type { Policy } from "../core/ports.ts";
 import type { Session, SessionId } from "../core/session.ts";
 import { decisionPiece, sessionPiece, statementPiece } from "./pieces.ts";
-import { type PieceRef, type RecordWriter, type Table, TEMPLATE_BYTES_MAX, TEMPLATE_SLOTS } from "./records.ts";
+import { type Table, TEMPLATE_BYTES_MAX, TEMPLATE_SLOTS } from "./record-layout.ts";
+import type { PieceRef, RecordWriter } from "./record-writer.ts";
 
 /** Ways in which one list of accesses occurs (prepare, execute, another catalog) that are remembered. */
 const VARIANTS_MAX = 8;

@@ -5,15 +5,8 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { type Ended, durationMs, LeafWriter } from "./leaf.ts";
 import { readSettings, type WriterMessage, type WriterSettings } from "./messages.ts";
-import {
-  type AuditRecord,
-  EVENT,
-  INTENT,
-  type IntentRecord,
-  OUTCOME,
-  type OutcomeRecord,
-  RecordReader,
-} from "./records.ts";
+import { EVENT, INTENT, OUTCOME } from "./record-layout.ts";
+import { type AuditRecord, type IntentRecord, type OutcomeRecord, RecordReader } from "./record-reader.ts";
 import {
   ORDER_ABANDON,
   ORDER_SERVE,
