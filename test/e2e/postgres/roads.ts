@@ -72,6 +72,11 @@ export class Roads {
     await this.#admin.query(sql);
   }
 
+  /** Brings the data back to where every scenario begins. */
+  async reset(): Promise<void> {
+    if (this.#reset !== undefined) await this.admin(this.#reset);
+  }
+
   connect(road: Road, login: Omit<Login, keyof RoadLogin> = {}): Promise<WireClient> {
     return WireClient.logIn(road.address, { ...road.login, ...login });
   }
@@ -86,7 +91,7 @@ export class Roads {
   ): Promise<string[]> {
     let expected: string[] | null = null;
     for (const road of this.all) {
-      if (this.#reset !== undefined) await this.admin(this.#reset);
+      await this.reset();
       const client = await this.connect(road, login);
       const problem = await scenario(client, road).then(
         () => null,
