@@ -311,6 +311,78 @@ describe("a refusal says", () => {
     });
   });
 
+  describe("the nearest of several misses:", () => {
+    const asked = read({ rooms: ["r"], verbs: ["get"], things: ["a"], parts: ["a.x", "a.q"], wide: false });
+    type Keys = NonNullable<WrittenBlock["tiny"]>;
+    test.each<[string, readonly Keys[], string]>([
+      [
+        "that of which most keys match",
+        [{ verbs: ["get"], things: ["b"] }, { things: ["b"] }, { verbs: ["get"], things: ["a"], parts: ["a.x"] }],
+        "p2 would, but for parts a.q.",
+      ],
+      [
+        "where the session is counts for nothing",
+        [
+          { rooms: ["r"], verbs: ["get"], things: ["b"] },
+          { verbs: ["get"], things: ["a"], parts: ["a.x"] },
+        ],
+        "p1 would, but for parts a.q.",
+      ],
+      [
+        "of as many keys, the one about the same thing",
+        [
+          { verbs: ["get"], things: ["b"], parts: ["**"] },
+          { verbs: ["get"], things: ["a"], parts: ["a.x"] },
+          { verbs: ["get"], things: ["b"], wide: false },
+        ],
+        "p1 would, but for parts a.q.",
+      ],
+      [
+        "another verb on the same thing, not the same verb on another",
+        [
+          { verbs: ["get"], things: ["b"] },
+          { verbs: ["put"], things: ["a"] },
+        ],
+        "p1 would, but for verbs get.",
+      ],
+      [
+        "the one that lacks fewer names",
+        [
+          { verbs: ["get"], things: ["a"], parts: ["a.z"] },
+          { verbs: ["get"], things: ["a"], parts: ["a.q"] },
+        ],
+        "p1 would, but for parts a.x.",
+      ],
+      [
+        "of equals, the first by id",
+        [
+          { verbs: ["get"], things: ["a"], parts: ["a.y"] },
+          { verbs: ["get"], things: ["a"], parts: ["a.z"] },
+        ],
+        "p0 would, but for parts a.x, a.q.",
+      ],
+      ["none that misses two keys", [{ rooms: ["r"], verbs: ["put"], things: ["a"], parts: ["a.y"], wide: false }], ""],
+    ])("%s", async (_, keys, hint) => {
+      const permits = keys.map((tiny, at) => permitFor({ tiny }, { id: `p${at}` }));
+      for (const files of [[permits], [permits.toReversed()], permits.toReversed().map((permit) => [permit])]) {
+        const decision = decide(await indexOf(files, []), ann, operation(ann, [asked]), NOW);
+        expect(decision).toMatchObject({ kind: "deny", refusal: { hint } });
+      }
+    });
+
+    test("is not looked for through a whole large set", async () => {
+      const far = { verbs: ["get"], things: ["b"] };
+      const near = { verbs: ["get"], things: ["a"], parts: ["a.x"] };
+      const permits = [far, far, near].map((tiny, at) => permitFor({ tiny }, { id: `p${at}` }));
+      const parts = (count: number) => Array.from({ length: count }, (_, at) => `a.${at}`);
+      const few = await decideOn(permits, [], [read({ verbs: ["get"], things: ["a"], parts: parts(100) })]);
+      expect(few).toMatchObject({ refusal: { hint: "p2 would, but for parts a.0, a.1, a.2 and 97 more." } });
+      // So many names are compared with no more than the first permits.
+      const many = await decideOn(permits, [], [read({ verbs: ["get"], things: ["b", "a"], parts: parts(10_000) })]);
+      expect(many).toMatchObject({ refusal: { hint: "p0 would, but for things a." } });
+    });
+  });
+
   test("who has no permit at all", async () => {
     expect(
       await decideOn([permitFor({ any: true }, { subject: { kinds: ["human"] } })], [], [read({})], bot),

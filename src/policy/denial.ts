@@ -6,7 +6,8 @@ import type { Session, TimeMs } from "../core/session.ts";
 import type { Entry } from "./block-index.ts";
 import type { RuleIndex, SessionRules } from "./index.ts";
 import { blockAdmits, blockTouches, isValidAt, needsOnlySomePermit, NO, permitCovers, YES } from "./match.ts";
-import { nameOf, nearestMiss, whatOf } from "./phrase.ts";
+import { nearestMiss } from "./near-miss.ts";
+import { nameOf, whatOf } from "./phrase.ts";
 import type { GuardRule, PermitRule } from "./rule.ts";
 
 type Denied = Extract<Decision, { kind: "deny" }>;
@@ -58,7 +59,7 @@ export function deny(
     }
     const isOfSession = needsOnlySomePermit(readable, isConnect);
     const vocabulary = index.vocabularies.get(session.target.adapter);
-    const miss = nearestMiss(valid, readable, isOfSession);
+    const miss = vocabulary === undefined ? null : nearestMiss(valid, readable, vocabulary, isOfSession);
     const hint = miss === null ? "" : `${miss.rule} would, but for ${miss.what}.`;
     return finish("denied", `no rule permits ${whatOf(readable, vocabulary)}`, hint);
   }
