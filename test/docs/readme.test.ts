@@ -48,6 +48,23 @@ for (const path of pagePaths()) {
 test("calls were found", () =>
   expect(pagePaths().flatMap((path) => callsOf(readPage(path))).length).toBeGreaterThan(15));
 
+test("docs/command-line.md names every command with its options", () => {
+  const page = readPage("docs/command-line.md");
+  const missing = COMMANDS.flatMap(({ words, options }) => {
+    const row = page.split("\n").find((line) => line.startsWith("|") && line.includes(`weir ${words.join(" ")}`));
+    // Two commands may share a row: `weir schema config\\|policy`.
+    const shared = page
+      .split("\n")
+      .find((line) => line.includes(`weir ${words[0]} `) && line.includes(words.at(-1) ?? ""));
+    const found = row ?? shared;
+    if (found === undefined) return [words.join(" ")];
+    // What every command that reads the configuration has is said once.
+    const own = options.filter(({ name }) => name !== "config" && !found.includes(`--${name}`));
+    return own.map(({ name }) => `${words.join(" ")} --${name}`);
+  });
+  expect(missing).toEqual([]);
+});
+
 describe("README.md", () => {
   const page = readPage("README.md");
 
