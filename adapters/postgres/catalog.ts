@@ -15,7 +15,7 @@ export type Relation = {
   readonly schema: string;
   readonly name: string;
   readonly kind: RelationKind;
-  /** In order of attnum, dropped ones left out; system columns (ctid, xmin, ...) are not listed. */
+  /** In order of attnum, dropped ones left out; system columns (ctid, xmin, ...) are not listed; none for indexes. */
   readonly columns: readonly string[];
 };
 
