@@ -726,12 +726,13 @@ export class Conversation implements RunOwner, ReplyHandler {
   /* ---- to the gate, and back ---- */
 
   #submit(run: Run, kind: string, analysis: Analysis, parameters: Uint8Array | null): void {
+    run.onlyPrepares = kind === "prepare";
     if (run.form === "pipelined") {
       this.#segmentIsOpen = true;
-      this.#segmentHasRun = true;
+      this.#segmentHasRun ||= !run.onlyPrepares;
     }
     if (analysis.syntaxError !== null) run.closer ??= { sqlState: "42601", ...analysis.syntaxError };
-    if (this.#isBarrier(analysis)) this.#barrier(run);
+    if (!run.onlyPrepares && this.#isBarrier(analysis)) this.#barrier(run);
     this.#unstarted(run);
     this.#parts.door.submit(this.#parts.opened.session, this.#operation(kind, analysis, parameters), run);
   }
@@ -962,7 +963,7 @@ export class Conversation implements RunOwner, ReplyHandler {
   /** What an operation may have changed about how the next text is read. */
   #followEnd(run: Run, isDone: boolean): void {
     const { analysis } = run;
-    if (analysis === null) return;
+    if (analysis === null || run.onlyPrepares) return;
     if (!analysis.understood || analysis.statements.some((effect) => effect.changesReading)) {
       this.#reading.forget();
       this.#readingTouched = true;

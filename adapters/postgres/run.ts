@@ -45,6 +45,8 @@ export class Run implements Exchange {
   replyBytes = 0;
   /** How many of its statements the server has completed. */
   statementsDone = 0;
+  /** Parse and nothing that plans or runs it: it changes nothing about the session. */
+  onlyPrepares = false;
   /** While it is under way, no further text is read: it may change how. */
   isBarrier = false;
   readonly #owner: RunOwner;
