@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runProgram } from "./programs.ts";
-import { Roads, type Road } from "./roads.ts";
+import { type Road, Roads, THROUGH_GATEWAY } from "./roads.ts";
 
 const SCHEMA = `
   CREATE SCHEMA shop;
@@ -57,11 +57,11 @@ test("a plain dump is the same, byte for byte", async () => {
   for (const road of others) expect(await dump(road)).toBe(expected);
 });
 
-test.each([1, 2] as const)("custom format, restored through the gateway (road %p)", async (index) => {
+test.each(THROUGH_GATEWAY)("custom format, restored through it (%s)", async (name) => {
   const [direct] = roads.all;
-  const road = roads.all[index];
-  const file = join(folder, `custom-${index}`);
-  const copy = `copy_${index}`;
+  const road = roads.named(name);
+  const file = join(folder, name);
+  const copy = name.replaceAll(" ", "_").toLowerCase();
   expect(await runProgram(road, "pg_dump", ["--no-sync", "-Fc", "-f", file])).toMatchObject({ status: 0, stderr: "" });
   roads.server.psql(`CREATE DATABASE ${copy}`);
   const into = `db.${copy}`;

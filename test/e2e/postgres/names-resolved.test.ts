@@ -3,7 +3,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import {
   encodeBind,
   encodeClose,
+  encodeDescribe,
   encodeExecute,
+  encodeFlush,
   encodeParse,
   encodeQuery,
   encodeSync,
@@ -183,6 +185,20 @@ test("search_path set by a function", async () => {
   await expectOpen(client);
   await quietly(client, "SELECT go_elsewhere()");
   await expectClosed(client);
+  await client.terminate();
+});
+
+test("what is only prepared changes nothing yet", async () => {
+  const client = await policed.connect("cal");
+  const changes = "SELECT set_config('search_path', 'other', false)";
+  client.send(encodeParse("", changes), encodeDescribe("statement", ""), encodeFlush());
+  await client.until("T");
+  // As drivers do that look at the parameters' types first: the rest comes in the same part.
+  expect(sqlStates(await client.ask(runNamed(""), SYNC))).toEqual([]);
+  await expectClosed(client);
+  await quietly(client, "RESET search_path");
+  await client.ask(encodeParse("later", changes), SYNC);
+  await expectOpen(client);
   await client.terminate();
 });
 

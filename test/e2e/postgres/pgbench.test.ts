@@ -1,7 +1,7 @@
 /** pgbench through the gateway: loading, and every workload in every query mode, without a failed transaction. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { runProgram } from "./programs.ts";
-import { Roads } from "./roads.ts";
+import { Roads, THROUGH_GATEWAY } from "./roads.ts";
 
 const SCALE = 1;
 const CLIENTS = 4;
@@ -17,8 +17,8 @@ afterAll(async () => {
   await roads.stop();
 });
 
-test.each([1, 2] as const)("loading and running (road %p)", async (index) => {
-  const road = roads.all[index];
+test.each(THROUGH_GATEWAY)("loading and running (%s)", async (name) => {
+  const road = roads.named(name);
   const load = await runProgram(road, "pgbench", ["-i", "-s", `${SCALE}`, "-I", "dtgvpf"]);
   expect(load).toMatchObject({ status: 0 });
   expect(roads.server.psql("SELECT count(*) FROM pgbench_accounts")).toBe(`${100_000 * SCALE}`);

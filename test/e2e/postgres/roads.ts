@@ -9,8 +9,11 @@ import { type Address, type Login, WireClient } from "./wire-client.ts";
 /** The token's secret is the password; the server itself asks for none. */
 type RoadLogin = Pick<Login, "database" | "password" | "tls">;
 
+/** The roads through the gateway, for test.each. */
+export const THROUGH_GATEWAY = ["gateway", "gateway with TLS"] as const;
+
 export type Road = {
-  readonly name: "direct" | "gateway" | "gateway with TLS";
+  readonly name: "direct" | (typeof THROUGH_GATEWAY)[number];
   readonly address: Address;
   readonly login: RoadLogin;
 };
@@ -70,6 +73,12 @@ export class Roads {
   /** Runs SQL as the superuser, past the gateway. */
   async admin(sql: string): Promise<void> {
     await this.#admin.query(sql);
+  }
+
+  named(name: Road["name"]): Road {
+    const road = this.all.find((each) => each.name === name);
+    if (road === undefined) throw new Error(`there is no road ${name}`);
+    return road;
   }
 
   /** Brings the data back to where every scenario begins. */
