@@ -1,5 +1,5 @@
 /** The log as a whole: what is handed over is durable, canonical and in the tree, and what was left open is closed. */
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, jest, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -289,6 +289,39 @@ test("the listener hears of progress until all is durable", async () => {
   expect(log.lagMs).toBe(0);
   expect(log.congested).toBe(false);
   await log.close();
+});
+
+test("while it closes the log takes nothing more", async () => {
+  const log = await AuditLog.open({ folder, clock });
+  log.intent(sampleOperation("before"), PERMIT, POLICY);
+  const closed = log.close();
+  expect(() => log.intent(sampleOperation("late"), PERMIT, POLICY)).toThrow(AuditUnavailable);
+  await Promise.all([closed, log.close()]);
+  expect(log.durable).toBe(log.handedOver);
+  expect((await expectWhole()).map(({ leaf }) => leaf.event)).toEqual([
+    "audit.opened",
+    "operation.intent",
+    "audit.closed",
+  ]);
+});
+
+test("the count of failed logins is recorded when their minute is over, without another login", async () => {
+  const log = await AuditLog.open({ folder, clock: { now: () => now } });
+  try {
+    jest.useFakeTimers();
+    for (let i = 0; i < 5; i++) log.event("login.failed", { source: "10.0.0.1", reason: "expired" });
+    expect(log.handedOver).toBe(1);
+    // Or the minute that passes below would be one in which the writer was silent.
+    await log.waitDurable(1);
+    now += 60_000;
+    jest.advanceTimersByTime(60_001);
+    expect(log.handedOver).toBe(2);
+  } finally {
+    jest.useRealTimers();
+  }
+  await log.close();
+  const counts = (await entries()).flatMap(({ leaf }) => (leaf.shape === "event" ? [leaf.facts["count"]] : []));
+  expect(counts).toEqual([undefined, undefined, 4, undefined]);
 });
 
 test("failed logins are recorded once per address and minute, then counted", async () => {

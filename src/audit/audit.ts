@@ -2,7 +2,6 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
-import { Worker } from "node:worker_threads";
 import type { Decision } from "../core/decision.ts";
 import type { Operation } from "../core/operation.ts";
 import {
@@ -18,35 +17,25 @@ import type { SessionId } from "../core/session.ts";
 import { Lag } from "./lag.ts";
 import { LogLock } from "./lock.ts";
 import { FailedLogins } from "./logins.ts";
-import type { WriterMessage, WriterSettings } from "./messages.ts";
+import { LostRecords } from "./lost.ts";
+import type { WriterSettings } from "./messages.ts";
 import { type EventFacts, factsPiece } from "./pieces.ts";
-import { RecordWriter } from "./record-writer.ts";
-import {
-  CONGESTED_BYTES,
-  ORDER_ABANDON,
-  ORDER_CLOSE,
-  RingProducer,
-  SharedRing,
-  STATE_CLOSED,
-  STATE_SERVING,
-} from "./ring.ts";
+import { reasonOf } from "./reason.ts";
 import { LOG_FILE } from "./schema.ts";
-import { Templates } from "./templates.ts";
+import { SILENCE_MS_MAX, SilenceWatch } from "./silence.ts";
+import { type StartWriter, WriterLink } from "./writer-link.ts";
 
 /** The lock's file inside the data folder, beside the log's. */
 const LOCK_FILE = "audit.lock";
 
-/** A writer that has work and makes none of it durable for this long has failed. */
-const SILENCE_MS_MAX = 5000;
-const WATCH_MS = 250;
 /** The first attempt to open the log again after a failure, and the longest wait between attempts. */
 const REOPEN_MS_MIN = 100;
 const REOPEN_MS_MAX = 5000;
 /** A log that fails again within this time after it was opened again waits longer before the next attempt. */
 const STABLE_MS = 10_000;
 const CLOSE_MS_MAX = 10_000;
-/** Ranges of lost records that are told apart; older ones are taken together. */
-const LOST_RANGES_MAX = 256;
+/** What is known of a failure by whoever finds it before the writer's message comes. */
+const STOPPED = "the log's writer has stopped";
 
 export type AuditOptions = {
   /** The gateway's data folder; made when it is not there. */
@@ -55,17 +44,7 @@ export type AuditOptions = {
   /** The log's file grows to this and not beyond: then the log fails. Absent: only the disk bounds it. */
   readonly sizeBytesMax?: number;
   /** Starts the Worker that writes; absent: the one of this folder. */
-  readonly startWriter?: (settings: WriterSettings) => Worker;
-};
-
-/** One writer with its ring and what it has been sent. */
-type Link = {
-  readonly worker: Worker;
-  readonly exited: Promise<void>;
-  readonly ring: SharedRing;
-  readonly producer: RingProducer;
-  readonly writer: RecordWriter;
-  readonly templates: Templates;
+  readonly startWriter?: StartWriter;
 };
 
 type Waiter = { readonly sequence: Sequence; resolve(): void; reject(error: Error): void };
@@ -74,21 +53,23 @@ export class AuditLog implements Audit {
   readonly #options: AuditOptions;
   readonly #boot = randomBytes(16).toString("hex");
   readonly #lock: LogLock;
-  #link: Link;
+  #link: WriterLink;
   #failure: AuditUnavailable | null = null;
-  #closing = false;
+  #failedBecause = "";
+  #closed: Promise<void> | null = null;
   #handedOver: Sequence = 0;
   #durable: Sequence = 0;
-  /** Ranges of sequences that were handed over and lost, each from the first to the last. */
-  readonly #lost: { readonly from: Sequence; readonly to: Sequence }[] = [];
+  readonly #lost = new LostRecords();
   #listener: () => void = () => {};
   readonly #waiters: Waiter[] = [];
   readonly #lag = new Lag();
   readonly #logins = new FailedLogins();
   #loginTimer: Timer | null = null;
-  #watchTimer: Timer | null = null;
-  #watched: Sequence = 0;
-  #watchedAtMs = 0;
+  readonly #silence = new SilenceWatch(
+    () => this.durable,
+    () => this.#handedOver,
+    () => this.#fail(`the log's writer has not answered for ${SILENCE_MS_MAX / 1000} s`),
+  );
   #reopenMs = REOPEN_MS_MIN;
   #reopenTimer: Timer | null = null;
   #reopening: Promise<void> | null = null;
@@ -111,7 +92,7 @@ export class AuditLog implements Audit {
     const lock = new LogLock(join(options.folder, LOCK_FILE));
     const log = new AuditLog(options, lock);
     try {
-      await log.#started(log.#link);
+      await log.#link.started();
     } catch (error) {
       lock.release();
       throw new Error(`the audit log in ${options.folder} cannot be opened: ${reasonOf(error)}`, { cause: error });
@@ -123,12 +104,12 @@ export class AuditLog implements Audit {
   /* ---- writing ---- */
 
   intent(operation: Operation, decision: Decision | "house", policy: Policy): Sequence {
-    const { templates, writer } = this.#serving();
+    const { templates, records } = this.#serving();
     const sequence = this.#handedOver + 1;
     const monoMs = performance.now();
     let isWritten: boolean;
     try {
-      isWritten = writer.intent(sequence, this.#options.clock.now(), monoMs, {
+      isWritten = records.intent(sequence, this.#options.clock.now(), monoMs, {
         id: operation.id,
         refused: decision !== "house" && decision.kind === "deny",
         session: templates.session(operation.session),
@@ -146,11 +127,11 @@ export class AuditLog implements Audit {
 
   /** Throws AuditUnavailable also when the intent was lost with a failed writer: its operation must end. */
   outcome(intent: Sequence, outcome: Outcome): Sequence {
-    const { writer } = this.#serving();
-    if (this.#isLost(intent)) throw new AuditUnavailable("the operation's intent was lost when the log failed");
+    const { records } = this.#serving();
+    if (this.#lost.has(intent)) throw new AuditUnavailable("the operation's intent was lost when the log failed");
     const sequence = this.#handedOver + 1;
     const monoMs = performance.now();
-    const isWritten = writer.outcome(sequence, this.#options.clock.now(), monoMs, intent, outcome);
+    const isWritten = records.outcome(sequence, this.#options.clock.now(), monoMs, intent, outcome);
     return this.#handed(isWritten, sequence, monoMs);
   }
 
@@ -170,23 +151,24 @@ export class AuditLog implements Audit {
   }
 
   #event(kind: EventKind | "audit.closed", facts: EventFacts): Sequence {
-    const { writer } = this.#serving();
+    const { records } = this.#serving();
     const sequence = this.#handedOver + 1;
     let isWritten: boolean;
     try {
       const piece = factsPiece(facts);
-      isWritten = writer.event(sequence, this.#options.clock.now(), kind, piece.facts, piece.truncated);
+      isWritten = records.event(sequence, this.#options.clock.now(), kind, piece.facts, piece.truncated);
     } catch (error) {
       throw new AuditUnavailable(`the event cannot be recorded: ${reasonOf(error)}`);
     }
     return this.#handed(isWritten, sequence, performance.now());
   }
 
-  #serving(): Link {
+  #serving(): WriterLink {
     if (this.#failure !== null) throw this.#failure;
-    if (this.#link.ring.state !== STATE_SERVING) {
-      this.#fail("the log's writer has stopped");
-      throw this.#failure ?? new AuditUnavailable("the log's writer has stopped");
+    if (this.#closed !== null) throw new AuditUnavailable("the log is being closed");
+    if (!this.#link.isServing) {
+      this.#fail(STOPPED);
+      throw this.#failure ?? new AuditUnavailable(STOPPED);
     }
     return this.#link;
   }
@@ -195,7 +177,7 @@ export class AuditLog implements Audit {
     if (!isWritten) throw new AuditUnavailable("the log cannot keep up: its ring is full");
     this.#handedOver = sequence;
     this.#lag.handed(sequence, monoMs);
-    if (this.#watchTimer === null) this.#watch();
+    this.#silence.watch();
     return sequence;
   }
 
@@ -217,14 +199,13 @@ export class AuditLog implements Audit {
   }
 
   get failure(): Error | null {
-    if (this.#failure === null && this.#link.ring.state !== STATE_SERVING && !this.#closing)
-      this.#fail("the log's writer has stopped");
+    if (this.#failure === null && !this.#link.isServing) this.#fail(STOPPED);
     return this.#failure;
   }
 
   /** So much waits for the writer that the gate should stop reading from clients. */
   get congested(): boolean {
-    return this.#link.producer.usedBytes > CONGESTED_BYTES;
+    return this.#link.isCongested;
   }
 
   onProgress(callback: () => void): void {
@@ -238,14 +219,9 @@ export class AuditLog implements Audit {
   /** Resolves when a record is durable; rejects with AuditUnavailable when the log fails before it is. */
   async waitDurable(sequence: Sequence): Promise<void> {
     if (this.failure !== null) throw this.failure;
-    if (this.#isLost(sequence)) throw new AuditUnavailable("the record was lost when the log failed");
+    if (this.#lost.has(sequence)) throw new AuditUnavailable("the record was lost when the log failed");
     if (sequence <= this.durable) return;
     await new Promise<void>((resolve, reject) => this.#waiters.push({ sequence, resolve, reject }));
-  }
-
-  #isLost(sequence: Sequence): boolean {
-    for (const { from, to } of this.#lost) if (sequence >= from && sequence <= to) return true;
-    return false;
   }
 
   /* ---- closing ---- */
@@ -255,22 +231,29 @@ export class AuditLog implements Audit {
    * the lock is then kept until the process ends, if a writer may still be at work.
    */
   async close(): Promise<void> {
-    if (this.#closing) return;
+    await (this.#closed ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
     let unclean = this.#failure;
     if (unclean === null) {
       try {
         for (const facts of this.#logins.take(null)) this.#event("login.failed", facts);
         this.#event("audit.closed", {});
+        this.#link.close();
       } catch (error) {
+        // Failed just now, and told by #fail to write nothing more; or its ring is full, and it goes on with that.
         unclean = new AuditUnavailable(reasonOf(error));
+        if (this.#failure === null) this.#link.close();
       }
     }
-    this.#closing = true;
-    for (const timer of [this.#loginTimer, this.#watchTimer, this.#reopenTimer])
-      if (timer !== null) clearTimeout(timer);
-    const hasEnded = await this.#endWriter();
-    if (unclean === null && this.#link.ring.state !== STATE_CLOSED) {
-      unclean = new AuditUnavailable("the log's writer did not end in time");
+    this.#silence.stop();
+    for (const timer of [this.#loginTimer, this.#reopenTimer]) if (timer !== null) clearTimeout(timer);
+    const hasEnded = await this.#writerEnds();
+    if (unclean === null && !this.#link.isClosed) {
+      unclean = new AuditUnavailable(
+        `the log's writer ${hasEnded ? "failed while it closed the log" : "does not end"}`,
+      );
     }
     if (unclean === null) this.#durable = this.#handedOver;
     this.#failure = unclean ?? new AuditUnavailable("the log is closed");
@@ -279,77 +262,40 @@ export class AuditLog implements Audit {
     if (unclean !== null) throw unclean;
   }
 
-  /** Has the writer finish; false when it did not in time. */
-  async #endWriter(): Promise<boolean> {
-    const { exited, ring } = this.#link;
-    // A failed writer has its order already: to write nothing more. One that is being started ends when it serves.
-    if (this.#failure === null) {
-      ring.order = ORDER_CLOSE;
-      ring.wake();
-    }
+  /** Resolves when no writer is at work any more; to false when that takes too long. */
+  async #writerEnds(): Promise<boolean> {
     const tooLate = Promise.withResolvers<false>();
     const timer = setTimeout(() => tooLate.resolve(false), CLOSE_MS_MAX);
-    const inTime = await Promise.race([Promise.all([exited, this.#reopening]).then(() => true), tooLate.promise]);
+    const ended = Promise.all([this.#link.exited, this.#reopening]).then(() => true);
+    const inTime = await Promise.race([ended, tooLate.promise]);
     clearTimeout(timer);
     return inTime;
   }
 
   /* ---- the writer ---- */
 
-  #connect(after: WriterSettings["after"]): Link {
-    const ring = SharedRing.create();
-    ring.setDurable(after?.handedOver ?? 0);
-    const settings: WriterSettings = {
-      buffer: ring.buffer,
-      path: join(this.#options.folder, LOG_FILE),
+  #connect(after: WriterSettings["after"]): WriterLink {
+    const { folder, clock, sizeBytesMax, startWriter } = this.#options;
+    const settings = {
+      path: join(folder, LOG_FILE),
       boot: this.#boot,
-      timeMs: this.#options.clock.now(),
-      sizeBytesMax: this.#options.sizeBytesMax ?? null,
+      timeMs: clock.now(),
+      sizeBytesMax: sizeBytesMax ?? null,
       after,
     };
-    const worker = (this.#options.startWriter ?? startWriter)(settings);
-    const producer = new RingProducer(ring);
-    const writer = new RecordWriter(producer);
-    const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
-    return { worker, exited, ring, producer, writer, templates: new Templates(writer) };
+    return new WriterLink(settings, startWriter);
   }
 
-  /** Resolves when a new writer serves; rejects with the reason when it cannot. */
-  async #started({ worker }: Link): Promise<void> {
-    const served = Promise.withResolvers<void>();
-    const onMessage = (message: WriterMessage): void => {
-      if (message.kind === "serving") served.resolve();
-      else if (message.kind === "failed") served.reject(new Error(message.reason));
-    };
-    const onExit = (): void => served.reject(new Error("the log's writer died"));
-    // Stays: what a writer that could not start says later must not end the gateway.
-    worker.on("error", (error) => served.reject(new Error(`the log's writer died: ${reasonOf(error)}`)));
-    worker.on("message", onMessage);
-    worker.on("exit", onExit);
-    try {
-      await served.promise;
-    } finally {
-      worker.off("message", onMessage);
-      worker.off("exit", onExit);
-    }
-  }
-
-  #listen(link: Link): void {
-    const { worker, ring } = link;
-    const isCurrent = (): boolean => this.#link === link && !this.#closing;
-    worker.on("message", (message: WriterMessage) => {
-      if (!isCurrent()) return;
-      if (message.kind === "progress") {
-        ring.takeNotice();
-        this.#progress();
-      } else if (message.kind === "failed") this.#fail(message.reason);
-    });
-    worker.on("error", (error) => {
-      if (isCurrent()) this.#fail(`the log's writer died: ${reasonOf(error)}`);
-    });
-    worker.on("exit", () => {
-      if (isCurrent()) this.#fail("the log's writer died");
-    });
+  #listen(link: WriterLink): void {
+    const isCurrent = (): boolean => this.#link === link && this.#closed === null;
+    link.listen(
+      () => {
+        if (isCurrent()) this.#progress();
+      },
+      (reason) => {
+        if (isCurrent()) this.#fail(reason);
+      },
+    );
   }
 
   #progress(): void {
@@ -369,74 +315,54 @@ export class AuditLog implements Audit {
     this.#waiters.length = kept;
   }
 
-  /** Looks now and then, while something is outstanding, whether the writer still gets on with it. */
-  #watch(): void {
-    this.#watched = this.durable;
-    this.#watchedAtMs = performance.now();
-    const look = (): void => {
-      const durable = this.durable;
-      this.#watchTimer = null;
-      if (this.failure !== null || durable >= this.#handedOver) return;
-      const now = performance.now();
-      if (durable > this.#watched) {
-        this.#watched = durable;
-        this.#watchedAtMs = now;
-      } else if (now - this.#watchedAtMs > SILENCE_MS_MAX) {
-        return this.#fail(`the log's writer has not answered for ${SILENCE_MS_MAX / 1000} s`);
-      }
-      this.#watchTimer = setTimeout(look, WATCH_MS);
-    };
-    this.#watchTimer = setTimeout(look, WATCH_MS);
-  }
-
   /* ---- failure and recovery ---- */
 
   /** From here on nothing is accepted and nothing more is acknowledged, until another writer has taken over. */
   #fail(reason: string): void {
-    if (this.#failure !== null || this.#closing) return;
-    const { ring } = this.#link;
+    if (this.#closed !== null) return;
+    // The first to notice may not know why; the writer's own word comes a little later.
+    if (this.#failure !== null) {
+      if (this.#failedBecause === STOPPED) this.#failedBecause = reason;
+      return;
+    }
+    const link = this.#link;
     const durable = this.durable;
+    this.#failedBecause = reason;
     this.#failure = new AuditUnavailable(`the audit log has failed: ${reason}`);
-    ring.order = ORDER_ABANDON;
-    ring.wake();
-    this.#lose(durable + 1, this.#handedOver);
+    link.abandon();
+    this.#silence.stop();
+    this.#lost.add(durable + 1, this.#handedOver);
     if (performance.now() - this.#reopenedAtMs > STABLE_MS) this.#reopenMs = REOPEN_MS_MIN;
     // Not at once: the failure may have been found inside a call from the listener. It comes before the log is opened again.
     queueMicrotask(() => {
       this.#progress();
-      this.#reopenLater({ reason, durable, handedOver: this.#handedOver, buffer: ring.buffer });
+      this.#reopenLater(link, durable);
     });
   }
 
-  #lose(from: Sequence, to: Sequence): void {
-    if (to < from) return;
-    this.#lost.push({ from, to });
-    const [first, second] = this.#lost;
-    if (this.#lost.length <= LOST_RANGES_MAX || first === undefined || second === undefined) return;
-    // What lies between the two counts as lost too: its operations would have to have run since before them.
-    this.#lost.splice(0, 2, { from: first.from, to: second.to });
-  }
-
-  #reopenLater(after: NonNullable<WriterSettings["after"]>): void {
-    if (this.#closing) return;
+  #reopenLater(failed: WriterLink, durable: Sequence): void {
+    if (this.#closed !== null) return;
     this.#reopenTimer = setTimeout(() => {
-      this.#reopening = this.#reopen(after);
+      this.#reopening = this.#reopen(failed, durable);
     }, this.#reopenMs);
     this.#reopenMs = Math.min(this.#reopenMs * 2, REOPEN_MS_MAX);
   }
 
-  async #reopen(after: NonNullable<WriterSettings["after"]>): Promise<void> {
-    const link = this.#connect(after);
+  async #reopen(failed: WriterLink, durable: Sequence): Promise<void> {
+    const link = this.#connect({
+      reason: this.#failedBecause,
+      durable,
+      handedOver: this.#handedOver,
+      buffer: failed.ring.buffer,
+    });
     try {
-      await this.#started(link);
+      await link.started();
     } catch {
-      return this.#reopenLater(after);
+      return this.#reopenLater(failed, durable);
     }
-    if (this.#closing) {
-      link.ring.order = ORDER_CLOSE;
-      link.ring.wake();
-      await link.exited;
-      return;
+    if (this.#closed !== null) {
+      link.close();
+      return link.exited;
     }
     this.#link = link;
     this.#listen(link);
@@ -469,13 +395,4 @@ export class AuditLog implements Audit {
     }
     this.#armLogins();
   }
-}
-
-function startWriter(settings: WriterSettings): Worker {
-  // The form that src/release/workers.ts finds: in a compiled binary the writer lies beside the rest.
-  return new Worker(new URL("./writer.ts", import.meta.url), { workerData: settings });
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 /** Entries of the log as programs read them: the leaf's fields with their types. docs/audit-log.md explains each. */
 import * as v from "valibot";
+import { reasonOf } from "./reason.ts";
 
 const factSchema = v.nullable(v.union([v.boolean(), v.number(), v.string(), v.array(v.string())]));
 /** How much was left out of a list or a part, by its name. */
@@ -107,8 +108,6 @@ export function readLeaf(bytes: Uint8Array, index: number): Leaf {
     if (leaf.index !== index) throw new Error(`it says that it is entry ${leaf.index}`);
     return leaf;
   } catch (error) {
-    throw new LeafUnreadable(
-      `entry ${index} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    throw new LeafUnreadable(`entry ${index} cannot be read: ${reasonOf(error)}`);
   }
 }

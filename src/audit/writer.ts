@@ -6,6 +6,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { type Ended, durationMs, LeafWriter } from "./leaf.ts";
 import { readSettings, type WriterMessage, type WriterSettings } from "./messages.ts";
 import { EVENT, INTENT, OUTCOME } from "./record-layout.ts";
+import { reasonOf } from "./reason.ts";
 import { type AuditRecord, type IntentRecord, type OutcomeRecord, RecordReader } from "./record-reader.ts";
 import {
   ORDER_ABANDON,
@@ -232,7 +233,7 @@ function run(settings: WriterSettings): void {
     } catch {
       // What cannot even be rolled back stays locked, and the log stays failed.
     }
-    say({ kind: "failed", reason: error instanceof Error ? error.message : String(error) });
+    say({ kind: "failed", reason: reasonOf(error) });
   }
 }
 
