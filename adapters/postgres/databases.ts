@@ -136,15 +136,11 @@ export class TargetDatabase {
     );
     if (login.kind === "loggedIn") return { upstream, login };
     upstream.close();
-    return refusal(
-      "target_unavailable",
-      `the target "${this.#target.name}" does not let the gateway in: ${login.message}`,
-      {
-        event: opened.session.id,
-        hint: "The gateway's operator finds the reason under this id.",
-        detail: login.detail,
-      },
-    );
+    return refusal("target_unavailable", `the target "${this.#target.name}" does not let the gateway in`, {
+      event: opened.session.id,
+      hint: "The gateway's operator finds the reason under this id.",
+      detail: login.detail,
+    });
   }
 }
 

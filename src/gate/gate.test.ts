@@ -217,6 +217,7 @@ function worldOf(durability: Durability, verdicts: ReadonlyMap<string, Verdict>)
     approvals: { ask: (operation) => new Promise((resolve) => approvals.set(operation.id, resolve)) },
     clock: { now: () => 0 },
     keeps: () => [],
+    say: () => {},
   });
   gate.admit(SESSION);
   return { gate, audit, target, upstream: new PermittedUpstream(target, SESSION.id), order: [], approvals };

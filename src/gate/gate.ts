@@ -38,6 +38,8 @@ export type GateParts = {
   readonly authenticator: Pick<Authenticator, "stillValid">;
   readonly approvals: Approvals;
   readonly clock: Clock;
+  /** One line for the operator. */
+  say(line: string): void;
   /** What the adapter of a session's target can keep. */
   keeps(adapter: string): readonly ObligationKind[];
 };
@@ -83,6 +85,8 @@ export class Gate {
   /** Operations in the order of their records, until those are durable. */
   readonly #recording: { readonly sequence: Sequence; readonly state: SessionState; readonly waiting: Waiting }[] = [];
   #recordingHead = 0;
+  /** What the operator was last told about the log; undefined while it works. */
+  #saidFailure: string | undefined;
   readonly #idPrefix = idPrefix();
   #idCount = 0;
 
@@ -390,6 +394,14 @@ export class Gate {
       this.#recordingHead = 0;
     }
     if (audit.failure !== null) this.#refuseUnrecorded();
+    this.#sayHowTheLogIs(audit.failure);
+  }
+
+  #sayHowTheLogIs(failure: Error | null): void {
+    if (this.#saidFailure === failure?.message) return;
+    this.#saidFailure = failure?.message;
+    if (failure === null) this.#parts.say("the log works again; what was lost is counted in it");
+    else this.#parts.say(`the log has failed, so nothing is let through: ${failure.message}`);
   }
 
   /** The log has failed: whatever is handed over and not durable is lost, so nothing of it may leave. */
