@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import Database from "libsql";
 import { mkdtempSync, rmSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LOG_FILE } from "../src/audit/schema.ts";
@@ -64,6 +65,8 @@ export type AdapterHarness = {
   readonly actions: { readonly permitted: string; readonly held: string; readonly denied: string };
   readonly codes: Readonly<Record<Cause, string>>;
   startTarget(): Promise<ContractTarget>;
+  /** Where the adapter's listener is bound, on 127.0.0.1. */
+  portOf(gateway: Gateway): number;
   /** Logs in; resolves with what it was told when it is refused, `code` null when it was not even let in to ask. */
   connect(gateway: Gateway, target: string, secret: string): Promise<ContractClient | RefusedLogin>;
 };
@@ -484,6 +487,15 @@ function testLimits(suite: Suite): void {
     await gateway.stop();
   });
 
+  test("whoever does not log in in time is closed, and others are not", async () => {
+    const gateway = await suite.startGateway({ limits: { loginTime: "1s" } });
+    const client = await suite.session(gateway);
+    await closedBy(suite.harness.portOf(gateway));
+    await expectToWork(suite, client);
+    await client.close();
+    await gateway.stop();
+  });
+
   test("the gateway has so many sessions and no more", async () => {
     const gateway = await suite.startGateway({ limits: { sessionsMax: 1 } });
     const client = await suite.session(gateway);
@@ -659,6 +671,17 @@ function testSecrets(suite: Suite): void {
 function refusedLogin(answer: ContractClient | RefusedLogin): RefusedLogin {
   if (!("text" in answer)) throw new Error("the login was let in");
   return answer;
+}
+
+/** Connects, says nothing, and resolves when the other side has closed the connection. */
+async function closedBy(port: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const socket = connect(port, "127.0.0.1");
+  socket
+    .on("data", () => {})
+    .on("error", () => resolve())
+    .on("close", () => resolve());
+  await promise;
 }
 
 /** Tries until a session is let in: what makes room for it may take a moment. */

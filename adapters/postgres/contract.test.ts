@@ -45,6 +45,7 @@ describeAdapter({
     draining: "57P01",
   },
   startTarget,
+  portOf: (gateway) => gateway.port,
   connect: async (gateway, target, secret) => {
     const client = await WireClient.open(gateway).catch(() => null);
     if (client === null) return { code: null, text: "nobody listens" };
