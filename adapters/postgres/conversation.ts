@@ -1,5 +1,6 @@
 /** One client's session with one server: messages become operations, and go out when the gate says so. */
 import { isRefusal, refusal, type Refusal } from "../../src/core/decision.ts";
+import type { Operation, OperationParameters } from "../../src/core/operation.ts";
 import type { Door, OpenSession, PendingApproval, Permit, Upstream } from "../../src/core/ports.ts";
 import { Framer, FramingError, type Frame } from "../../src/wire/framer.ts";
 import { WireError } from "../../src/wire/wire-error.ts";
@@ -56,13 +57,19 @@ type Statement = {
 
 type Portal = {
   readonly analysis: Analysis;
-  readonly parameters: Uint8Array | null;
+  /** Null: none, or still streaming. */
+  parameters: OperationParameters | null;
   /** A cursor that outlives its transaction. */
   readonly holds: boolean;
 };
 
 /** Messages of the extended protocol that belong to one operation and wait for the one that completes it. */
-type Unit = { readonly run: Run; readonly analysis: Analysis; kind: "prepare" | "bind"; parameters: Uint8Array | null };
+type Unit = {
+  readonly run: Run;
+  readonly analysis: Analysis;
+  kind: "prepare" | "bind";
+  parameters: OperationParameters | null;
+};
 
 export type ConversationParts = {
   readonly door: Door;
@@ -96,6 +103,7 @@ export class Conversation implements RunOwner, ReplyHandler {
   #heldFrame: Frame | null = null;
   /** The rest of this message is coming in parts: sent under the run, or dropped. */
   #streaming: Run | "dropped" | null = null;
+  #streamedParameters: StreamedParameters | null = null;
   #unstartedRuns = 0;
   #lastUnstarted: Run | null = null;
   #barriers = 0;
@@ -348,7 +356,11 @@ export class Conversation implements RunOwner, ReplyHandler {
       if (!run.isStarted) return false;
       if (run.refusal === null && !run.hasEnded && run.permit !== null) this.#write(run.permit, frame.raw);
     }
-    if (frame.isLast) this.#streaming = null;
+    this.#streamedParameters?.take(frame);
+    if (frame.isLast) {
+      this.#streaming = null;
+      this.#streamedParameters = null;
+    }
     return true;
   }
 
@@ -452,6 +464,7 @@ export class Conversation implements RunOwner, ReplyHandler {
     if (found.kind === "absent") unit.run.closer ??= { sqlState: "26000" };
     if (!frame.isLast) {
       this.#streaming = unit.run;
+      this.#streamedParameters = new StreamedParameters(portal, frame.body.subarray(head.headBytes));
       this.#closeUnit();
     }
     return true;
@@ -709,7 +722,7 @@ export class Conversation implements RunOwner, ReplyHandler {
     );
   }
 
-  #houseOperation(kind: string, text: string): Parameters<Door["submitHouse"]>[1] {
+  #houseOperation(kind: string, text: string): Operation {
     const { door, opened } = this.#parts;
     return {
       id: door.operationId(),
@@ -725,7 +738,7 @@ export class Conversation implements RunOwner, ReplyHandler {
 
   /* ---- to the gate, and back ---- */
 
-  #submit(run: Run, kind: string, analysis: Analysis, parameters: Uint8Array | null): void {
+  #submit(run: Run, kind: string, analysis: Analysis, parameters: OperationParameters | null): void {
     run.onlyPrepares = kind === "prepare";
     if (run.form === "pipelined") {
       this.#segmentIsOpen = true;
@@ -737,7 +750,7 @@ export class Conversation implements RunOwner, ReplyHandler {
     this.#parts.door.submit(this.#parts.opened.session, this.#operation(kind, analysis, parameters), run);
   }
 
-  #operation(kind: string, analysis: Analysis, parameters: Uint8Array | null): Parameters<Door["submit"]>[1] {
+  #operation(kind: string, analysis: Analysis, parameters: OperationParameters | null): Operation {
     const { door, opened } = this.#parts;
     const operation = {
       id: door.operationId(),
@@ -749,12 +762,12 @@ export class Conversation implements RunOwner, ReplyHandler {
       textSha256: analysis.textSha256,
       catalogDigest: analysis.catalogDigest,
     };
-    return parameters === null || parameters.length === 0 ? operation : { ...operation, parameters };
+    return parameters === null ? operation : { ...operation, parameters };
   }
 
   /** May it change how the next text is read, or what the next name means? */
   #isBarrier(analysis: Analysis): boolean {
-    if (!analysis.understood) return true;
+    if (isUnread(analysis)) return true;
     for (const effect of analysis.statements) {
       if (
         effect.changesReading ||
@@ -964,13 +977,13 @@ export class Conversation implements RunOwner, ReplyHandler {
   #followEnd(run: Run, isDone: boolean): void {
     const { analysis } = run;
     if (analysis === null || run.onlyPrepares) return;
-    if (!analysis.understood || analysis.statements.some((effect) => effect.changesReading)) {
+    const mayDoAnything = isUnread(analysis);
+    if (mayDoAnything || analysis.statements.some((effect) => effect.changesReading)) {
       this.#reading.forget();
       this.#readingTouched = true;
     }
-    if (!analysis.understood && isDone) this.#reading.addTemporary("unknown");
-    if (!analysis.understood || analysis.statements.some((effect) => effect.changesCatalog))
-      this.#catalogTouched = true;
+    if (mayDoAnything && isDone) this.#reading.addTemporary("unknown");
+    if (mayDoAnything || analysis.statements.some((effect) => effect.changesCatalog)) this.#catalogTouched = true;
   }
 
   #settingsAnswered(isDone: boolean): void {
@@ -1052,6 +1065,22 @@ export class Conversation implements RunOwner, ReplyHandler {
   }
 }
 
+/** Hashes the parameters of a Bind that is too large to keep, for the record of its Execute. */
+class StreamedParameters {
+  readonly #portal: Portal;
+  readonly #hash = new Bun.CryptoHasher("sha256");
+
+  constructor(portal: Portal, first: Uint8Array) {
+    this.#portal = portal;
+    this.#hash.update(first);
+  }
+
+  take(frame: Frame): void {
+    this.#hash.update(frame.body);
+    if (frame.isLast) this.#portal.parameters = { sha256: this.#hash.digest() };
+  }
+}
+
 function isSameReading(a: Reading, b: Reading): boolean {
   return (
     a.catalog === b.catalog &&
@@ -1060,6 +1089,11 @@ function isSameReading(a: Reading, b: Reading): boolean {
     a.clientEncodingIsUtf8 === b.clientEncodingIsUtf8 &&
     a.searchPath?.join("\n") === b.searchPath?.join("\n")
   );
+}
+
+/** Not even its statements are known: it may do anything. What is known of a statement says what it changes. */
+function isUnread(analysis: Analysis): boolean {
+  return !analysis.understood && analysis.statements.length === 0;
 }
 
 /** PostgreSQL's closer word holds where the refusal is about what the run is, not about who may do it. */

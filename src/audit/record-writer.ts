@@ -1,4 +1,5 @@
 /** The gateway's side of the ring: writes records into it. */
+import type { OperationParameters } from "../core/operation.ts";
 import type { Outcome } from "../core/ports.ts";
 import {
   ABSENT,
@@ -58,8 +59,14 @@ export type IntentFields = {
   readonly decision: PieceRef;
   readonly text: string;
   readonly textSha256: string | null;
-  readonly parameters: Uint8Array | undefined;
+  readonly parameters: OperationParameters | undefined;
 };
+
+/** What travels as it is; all else as its hash. */
+function hashedWhenLong(parameters: OperationParameters | undefined): OperationParameters | undefined {
+  if (!(parameters instanceof Uint8Array) || parameters.length <= UNHASHED_BYTES_MAX) return parameters;
+  return { sha256: sha256(parameters) };
+}
 
 /** Writes records into a ring. Every method answers false, with nothing written, when the ring has no room. */
 export class RecordWriter {
@@ -76,8 +83,8 @@ export class RecordWriter {
     const { id, session, statement, decision } = fields;
     const { bytes, words, floats } = this.#ring;
     const inline = inlineUnits(session) + inlineUnits(statement) + inlineUnits(decision);
-    const parameters = fields.parameters;
-    const parametersRoom = parameters === undefined ? 0 : Math.min(parameters.length, UNHASHED_BYTES_MAX);
+    const parameters = hashedWhenLong(fields.parameters);
+    const parametersRoom = parameters instanceof Uint8Array ? parameters.length : SHA256_BYTES;
     const textRoom = fields.textSha256 === null ? Math.min(fields.text.length * 3, UNHASHED_BYTES_MAX) : SHA256_HEX;
     const room = INTENT_FIXED_BYTES + id.length * 3 + 3 * inline + textRoom + parametersRoom + SHA256_HEX;
     if (room > RECORD_BYTES_MAX) throw new RangeError("the parts of an intent do not fit one record");
@@ -106,12 +113,12 @@ export class RecordWriter {
 
     start = end;
     if (parameters === undefined) form = ABSENT;
-    else if (parameters.length <= UNHASHED_BYTES_MAX) {
+    else if (parameters instanceof Uint8Array) {
       bytes.set(parameters, end);
       end += parameters.length;
       form = RAW;
     } else {
-      bytes.set(sha256(parameters), end);
+      bytes.set(parameters.sha256, end);
       end += SHA256_BYTES;
       form = HASH;
     }

@@ -39,6 +39,9 @@ export type Accesses = readonly [Access, ...Access[]];
 /** Short and unique for the life of a log; quoted in refusals and kept in the record. */
 export type OperationId = string;
 
+/** As the protocol encoded them; or their SHA-256 (32 bytes) when there were too many to keep. */
+export type OperationParameters = Uint8Array | { readonly sha256: Uint8Array };
+
 /** One thing a client wants done: a statement, a command, a file transfer, a tool call, a request. */
 export type Operation = {
   readonly id: OperationId;
@@ -52,8 +55,8 @@ export type Operation = {
   readonly text: string;
   /** Lower-case hex SHA-256 of `text` in UTF-8; null lets the log compute it. Adapters that cache by text keep it. */
   readonly textSha256: string | null;
-  /** Parameters as the protocol encoded them, hashed into the record; absent when there are none. */
-  readonly parameters?: Uint8Array;
+  /** Hashed into the record; absent when there are none. */
+  readonly parameters?: OperationParameters;
   /** Digest of the catalog that names were resolved against; null where there is none. */
   readonly catalogDigest: string | null;
 };

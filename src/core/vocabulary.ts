@@ -10,6 +10,12 @@ export type VocabularyKey = {
   /** For `enum`: every value there is. */
   readonly values?: readonly string[];
   /**
+   * For `names` whose facts have several segments with dots between them: what the segments are called, from the first
+   * on, and what the first most often is when an author forgets it. A name of fewer segments in a rule can never match
+   * and is an error; one of more can, because a segment may hold a dot.
+   */
+  readonly segments?: { readonly names: readonly [string, ...string[]]; readonly usualFirst: string };
+  /**
    * An access that has this fact is matched only by a permit that names the key
    * (a permit for relations does not let an unsafe function pass along).
    */
