@@ -64,9 +64,10 @@ test("settings from the startup packet are what RESET and DISCARD go back to", a
   expect(seen.filter((line) => line === "D pg_temp,public")).toHaveLength(3);
 });
 
-test("an unknown setting in the startup packet is the server's error", async () => {
-  for (const road of roads.all) {
-    const login = roads.connect(road, { parameters: { no_such_setting: "1" } });
-    await expect(login).rejects.toThrow("no_such_setting");
-  }
+test("a setting that the server does not take ends the login, and the operator is told why", async () => {
+  const [direct, ...others] = roads.all;
+  const parameters = { no_such_setting: "1" };
+  await expect(roads.connect(direct, { parameters })).rejects.toThrow("no_such_setting");
+  for (const road of others) await expect(roads.connect(road, { parameters })).rejects.toThrow("08001");
+  for (const gateway of roads.gateways) while (!gateway.log().includes("no_such_setting")) await Bun.sleep(10);
 });
