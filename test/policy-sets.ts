@@ -15,7 +15,16 @@ export const TINY: Vocabulary = {
     rooms: { kind: "names", description: "Where sessions take place.", ofSession: true },
     verbs: { kind: "enum", description: "What is done.", values: ["get", "put", "drop", "run"] },
     things: { kind: "names", description: "What it is done to." },
-    parts: { kind: "names", description: "Parts of things." },
+    parts: {
+      kind: "names",
+      description: "Parts of things.",
+      segments: { names: ["thing", "part"], usualFirst: "main" },
+    },
+    pieces: {
+      kind: "names",
+      description: "Pieces of parts.",
+      segments: { names: ["thing", "part", "piece"], usualFirst: "main" },
+    },
     tools: { kind: "names", description: "Tools that are run.", permitsMustName: true },
     wide: { kind: "flag", description: "Done to everything." },
     words: { kind: "argv", description: "A key that this version cannot match." },

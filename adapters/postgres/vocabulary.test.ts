@@ -43,6 +43,17 @@ test("a permit for one database lets nobody into another", () => {
   expect(ofSession.map(([key]) => key)).toEqual(["databases"]);
 });
 
+test("names of rules have as many segments as the facts", () => {
+  const { keys, sets } = POSTGRES_VOCABULARY;
+  const segments = Object.entries(keys).map(([key, definition]) => [key, definition.segments?.names.join(".")]);
+  expect(Object.fromEntries(segments.filter(([, names]) => names !== undefined))).toEqual({
+    relations: "schema.name",
+    columns: "schema.relation.column",
+    functions: "schema.name",
+  });
+  expect(sets["catalog"]?.filter((name) => name.split(".").length < 2)).toEqual([]);
+});
+
 test("$catalog holds no values, secrets or other sessions' doings", () => {
   const catalog = new Set(POSTGRES_VOCABULARY.sets["catalog"]);
   for (const name of ["pg_class", "pg_attribute", "pg_type", "pg_namespace", "pg_settings", "pg_roles"]) {

@@ -166,14 +166,20 @@ export const POSTGRES_VOCABULARY: Vocabulary = {
       description: "What a statement does, and not how it is spelled.",
       values: [...VERB_CLASSES.keys()],
     },
-    relations: { kind: "names", description: "Tables, views and sequences as `schema.name`." },
+    relations: {
+      kind: "names",
+      description: "Tables, views and sequences as `schema.name`.",
+      segments: { names: ["schema", "name"], usualFirst: "public" },
+    },
     columns: {
       kind: "names",
       description: "Columns as `schema.relation.column`, wherever the statement refers to them.",
+      segments: { names: ["schema", "relation", "column"], usualFirst: "public" },
     },
     functions: {
       kind: "names",
       description: "Functions as `schema.name` that are not on the built-in safe list, however they are called.",
+      segments: { names: ["schema", "name"], usualFirst: "public" },
       permitsMustName: true,
     },
     unfiltered: {

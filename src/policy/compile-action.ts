@@ -4,6 +4,8 @@ import type { Vocabulary, VocabularyKey } from "../core/vocabulary.ts";
 import { didYouMean } from "./nearest.ts";
 import type { Block, KeyMatcher } from "./rule.ts";
 import type { RuleScope } from "./rule-scope.ts";
+import { canMatchSegments, suggestSegments } from "./segments.ts";
+import type { Segments } from "./segments.ts";
 import { quote } from "./shape.ts";
 import type { Path } from "./source.ts";
 
@@ -71,6 +73,7 @@ function compileKey(
   if (!isStrings(value)) return null;
   const names = scope.names(value, adapter, path);
   if (definition.kind === "enum") checkValues(scope, key, definition.values ?? [], value, adapter, path);
+  if (definition.segments !== undefined) checkSegments(scope, key, definition.segments, value, adapter, path);
   return names === null ? null : { key, kind: "names", names };
 }
 
@@ -83,15 +86,36 @@ function checkValues(
   path: Path,
 ): void {
   for (const [index, text] of written.entries()) {
-    const members = scope.words.sets(adapter).expand(text);
-    // A set that cannot be expanded was reported with the names themselves.
-    if ("kind" in members) continue;
-    for (const member of members) {
+    for (const member of membersOf(scope, text, adapter)) {
       if (known.includes(member)) continue;
       const message = `${quote(member)} is not one of ${key}`;
       scope.error("BAD_VALUE", [...path, index], message, didYouMean(member, known));
     }
   }
+}
+
+/** Reports names that no fact of the key can match; of a set only the first, because the others are mostly like it. */
+function checkSegments(
+  scope: RuleScope,
+  key: string,
+  segments: Segments,
+  written: readonly string[],
+  adapter: string,
+  path: Path,
+): void {
+  for (const [index, text] of written.entries()) {
+    const short = [...membersOf(scope, text, adapter)].find((member) => !canMatchSegments(member, segments));
+    if (short === undefined) continue;
+    const name = short === text ? quote(short) : `${quote(short)} (of ${quote(text)})`;
+    const message = `${name} can never match: ${key} are ${segments.names.join(".")}`;
+    scope.error("BAD_VALUE", [...path, index], message, suggestSegments(short, segments));
+  }
+}
+
+/** The literals and globs that an item of a list stands for; none of a set that was reported with the names themselves. */
+function membersOf(scope: RuleScope, text: string, adapter: string): ReadonlySet<string> {
+  const members = scope.words.sets(adapter).expand(text);
+  return "kind" in members ? new Set() : members;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

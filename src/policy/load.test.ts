@@ -27,6 +27,12 @@ describe("a good set", () => {
     expect(await problemsOf(files)).toEqual([]);
   });
 
+  test("may list names that are long enough, and globs that can be", async () => {
+    const names = ["a.b", "a.b.c", "*.b", "a.*", "**", "a**", "**.b", "$mine"];
+    const action = `action: ${JSON.stringify({ tiny: { parts: names } })}`;
+    expect(await permitProblems(SUBJECT, TARGET, action)).toEqual([]);
+  });
+
   test("takes what a rule lacks from the defaults, and only that", async () => {
     const files = setOf({
       "guards/a.yaml": rulesFile(
@@ -85,6 +91,31 @@ describe("a mistake is told with its place and a way out:", () => {
       "an unknown value",
       [SUBJECT, TARGET, "action: { tiny: { verbs: [get, gett] } }"],
       'permits/a.yaml:7:36 error BAD_VALUE "gett" is not one of verbs. Did you mean "get"?',
+    ],
+    [
+      "a name too short to match",
+      [SUBJECT, TARGET, "action: { tiny: { parts: [main.a, gear] } }"],
+      'permits/a.yaml:7:39 error BAD_VALUE "gear" can never match: parts are thing.part. Did you mean "main.gear"?',
+    ],
+    [
+      "a name that lacks its end",
+      [SUBJECT, TARGET, "action: { tiny: { pieces: [main.gear] } }"],
+      'permits/a.yaml:7:32 error BAD_VALUE "main.gear" can never match: pieces are thing.part.piece. Did you mean "main.gear.*"?',
+    ],
+    [
+      "a name that lacks more than its beginning",
+      [SUBJECT, TARGET, "action: { tiny: { pieces: [gear] } }"],
+      'permits/a.yaml:7:32 error BAD_VALUE "gear" can never match: pieces are thing.part.piece. Write all of it, or "**.gear"',
+    ],
+    [
+      "a glob too short to match",
+      [SUBJECT, TARGET, 'action: { tiny: { parts: ["*"] } }'],
+      'permits/a.yaml:7:31 error BAD_VALUE "*" can never match: parts are thing.part. Did you mean "main.*"?',
+    ],
+    [
+      "the first of a set's names that are too short to match",
+      [SUBJECT, TARGET, "action: { tiny: { pieces: ['**.x', $nested] } }"],
+      'permits/a.yaml:7:40 error BAD_VALUE "my.a" (of "$nested") can never match: pieces are thing.part.piece. Did you mean "main.my.a"?',
     ],
     [
       "an unknown class",

@@ -27,7 +27,7 @@ describe("the JSON Schema", () => {
     for (const each of tiny) {
       expect(each).toMatchObject({ type: "object", additionalProperties: false });
       const [properties] = valuesOf("properties", each);
-      expect(Object.keys(properties ?? {})).toEqual(["rooms", "verbs", "things", "parts", "tools", "wide"]);
+      expect(Object.keys(properties ?? {})).toEqual(["rooms", "verbs", "things", "parts", "pieces", "tools", "wide"]);
       expect(valuesOf("enum", each)).toEqual([["get", "put", "drop", "run"]]);
     }
     expect(valuesOf("paths", schema).length).toBeGreaterThan(0);
