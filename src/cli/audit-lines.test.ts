@@ -38,6 +38,15 @@ test("an intent says who wants what where, and an outcome how it ended", () => {
     operation: {
       accesses: [
         { class: "read", facts: { verbs: ["select"], relations: ["public.orders"] } },
+        {
+          class: "execute",
+          facts: { databases: ["shop"], verbs: ["execute"], functions: ["pg_catalog.pg_read_file"] },
+        },
+        { class: "execute", facts: { verbs: ["call"], functions: null } },
+        {
+          class: "read",
+          facts: { verbs: ["select"], relations: ["public.users"], columns: ["public.users.id"], functions: ["f"] },
+        },
         { class: "administer", facts: {}, opaque: true },
       ],
       adapter: "postgres",
@@ -57,7 +66,7 @@ test("an intent says who wants what where, and an outcome how it ended", () => {
     textSha256: "0",
   };
   expect(entryLine(intent)).toBe(
-    "1970-01-01T00:00:00.000Z  #1  permit  agent bot on db  query (select public.orders; administer, could not be read)  by r1  id AB-1",
+    "1970-01-01T00:00:00.000Z  #1  permit  agent bot on db  query (select public.orders; execute pg_catalog.pg_read_file; call ?; select public.users; administer, could not be read)  by r1  id AB-1",
   );
   const outcome = {
     ...common,

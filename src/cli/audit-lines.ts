@@ -29,8 +29,11 @@ function words(leaf: Leaf): string {
 
 function accessWords(access: Extract<Leaf, { shape: "intent" }>["operation"]["accesses"][number]): string {
   if (access.opaque === true) return `${access.class}, could not be read`;
-  const { verbs, relations } = access.facts;
-  const parts = [verbs, relations].filter((fact) => fact !== undefined).map(factWords);
+  const { verbs, relations, functions } = access.facts;
+  // Columns stay out: a line is for an overview, the entry itself has them.
+  const parts = [verbs, relations, access.class === "execute" ? functions : undefined]
+    .filter((fact) => fact !== undefined)
+    .map(factWords);
   return parts.length === 0 ? access.class : parts.join(" ");
 }
 
