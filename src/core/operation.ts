@@ -30,7 +30,7 @@ export type Access = {
   readonly facts: Facts;
   /** The adapter could not read this part; policy treats it as able to do anything. */
   readonly opaque?: true;
-  /** Belongs to every session (BEGIN, SHOW, catalog views that drivers read): some permit on the target is enough. */
+  /** Belongs to every session (BEGIN, SHOW, catalog views that drivers read): some permit on the target is enough, if it covers what is constant for the session. */
   readonly ambient?: true;
 };
 
