@@ -5,7 +5,7 @@ import type { Road } from "./roads.ts";
 export type ProgramResult = { readonly status: number; readonly stdout: string; readonly stderr: string };
 
 /** The environment that leads libpq down a road: to this database, or the road's own. */
-export function libpqEnvironment(road: Road, database?: string): Record<string, string> {
+function libpqEnvironment(road: Road, database?: string): Record<string, string> {
   return {
     PATH: process.env["PATH"] ?? "",
     LC_ALL: "C.UTF-8",
