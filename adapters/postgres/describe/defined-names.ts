@@ -29,7 +29,7 @@ export class DefinedNames {
       ...NO_EFFECT,
       changesCatalog: true,
       changesReading: isTemporary,
-      redefines: this.#redefined,
+      redefines: this.#redefined === "all" || this.#redefined.length > 0 ? this.#redefined : null,
       createsTemporary: isTemporary ? this.#temporary : null,
     };
   }
