@@ -79,6 +79,8 @@ expectAccesses("reading", [
   ["SELECT id FROM ONLY customers", "read select app.customers(id)"],
   ["SELECT id FROM customers TABLESAMPLE bernoulli (10)", "read select app.customers(id)"],
   ["SELECT nickname FROM public.customers", "read select public.customers(nickname)"],
+  ['SELECT "a.b" FROM "odd.name"', 'read select public."odd.name"(b")'],
+  ['SELECT public."odd.name".id FROM public."odd.name"', 'read select public."odd.name"(id)'],
   ["SELECT body FROM notes", "read select public.notes(body)"],
 ]);
 

@@ -159,6 +159,12 @@ expectAccesses("functions, operators, types", [
   ["SELECT nosuch(1)", "execute execute calls ? opaque"],
   ["SELECT * FROM find_customers('%')", "execute execute calls app.find_customers"],
   ["SELECT email FROM find_customers('%')", "execute execute calls app.find_customers"],
+  [
+    "SELECT x.label FROM find_customers('%') x",
+    "execute execute calls app.find_customers",
+    "execute execute calls app.label",
+  ],
+  ["SELECT x.nothing FROM find_customers('%') x", "execute execute calls app.find_customers"],
   ["SELECT collect(email) FROM customers", "read select app.customers(email)", "execute execute calls app.collect"],
   ["SELECT ('x'::text).pg_read_file", "execute execute calls pg_catalog.pg_read_file"],
   ["SELECT 1 =~= 2", "execute execute calls app.same_mail"],

@@ -21,6 +21,7 @@ const RELATIONS: readonly (readonly [string, RelationKind, string])[] = [
   ["app.customers_pkey", "index", "id"],
   ["public.customers", "table", "id nickname"],
   ["public.notes", "table", "id body"],
+  ["public.odd~name", "table", "id a~b"],
   ["pg_catalog.pg_class", "table", "oid relname relnamespace relkind relowner"],
   ["pg_catalog.pg_namespace", "table", "oid nspname"],
   ["pg_catalog.pg_attribute", "table", "attrelid attname attnum attisdropped"],
@@ -49,8 +50,11 @@ const BUILTIN_FUNCTIONS = `lower upper count sum now coalesce max min avg row_to
 export function corpusCatalog(): Catalog {
   const relations = new Map<string, Relation>();
   for (const [index, [full, kind, columns]] of RELATIONS.entries()) {
-    const [schema = "", name = ""] = full.split(".");
-    relations.set(full, { oid: 1000 + index, schema, name, kind, columns: columns.split(" ") });
+    const [schema = "", dotless = ""] = full.split(".");
+    // A tilde stands for a dot inside a name.
+    const name = dotless.replaceAll("~", ".");
+    const listed = columns.split(" ").map((column) => column.replaceAll("~", "."));
+    relations.set(`${schema}.${name}`, { oid: 1000 + index, schema, name, kind, columns: listed });
   }
   const functions = new Map<string, string[]>();
   for (const name of BUILTIN_FUNCTIONS.split(/\s+/)) functions.set(name, ["pg_catalog"]);

@@ -4,6 +4,7 @@ import type { Access, AccessClass, Facts, FactValue, Unknown } from "../../../sr
 import { isAmbientRelation } from "./catalog-relations.ts";
 import { classOf } from "../vocabulary.ts";
 import type { Verb } from "../vocabulary.ts";
+import { joinIdentifier } from "./identifier.ts";
 import type { ResolvedRelation } from "./resolver.ts";
 
 /** One relation under one verb. The same object is handed out for every mention, so its columns come together. */
@@ -130,7 +131,7 @@ export class Collector {
     else if (use.columns.size > 0)
       facts["columns"] = Array.from(
         use.columns,
-        (column) => relation.columns?.get(column) ?? `${relation.name}.${column}`,
+        (column) => relation.columns?.get(column) ?? `${relation.name}.${joinIdentifier(column)}`,
       );
     if (use.unfiltered !== null) facts["unfiltered"] = use.unfiltered;
     if (relation.unknownBecause !== null) return { class: accessClass, facts, opaque: true };

@@ -6,6 +6,7 @@ import { classOf } from "../vocabulary.ts";
 import type { Verb } from "../vocabulary.ts";
 import type { Collector } from "./collector.ts";
 import { NO_EFFECT } from "./effect.ts";
+import { joinIdentifier } from "./identifier.ts";
 import type { Resolver } from "./resolver.ts";
 import { derivedSource, relationSource } from "./scope.ts";
 import type { Source } from "./scope.ts";
@@ -94,7 +95,7 @@ export class DefinedNames {
     const own = textOf(range["relname"]);
     const relation = this.#resolver.relation(schema, own, textOf(range["catalogname"]));
     if (relation.columns === null) {
-      const name = schema === "" ? relation.name : `${schema}.${own}`;
+      const name = schema === "" ? relation.name : joinIdentifier(schema, own);
       const relations = name === null ? UNKNOWN : [name];
       this.#collector.other(classOf(verb), verb, refersToColumns ? { relations, columns: UNKNOWN } : { relations });
       return derivedSource(own, [], true);

@@ -6,6 +6,7 @@ import { classOf } from "../vocabulary.ts";
 import type { Collector } from "./collector.ts";
 import type { DefinedNames } from "./defined-names.ts";
 import type { Surroundings } from "./expression.ts";
+import { joinIdentifier } from "./identifier.ts";
 import { NODE_FIELDS } from "./node-fields.ts";
 import type { QueryReader } from "./query.ts";
 import type { Resolver } from "./resolver.ts";
@@ -65,7 +66,7 @@ export class Evaluation {
     if (this.#names.isRedefined(own)) return;
     const relation = this.#resolver.relation(schema, own);
     if (relation.columns === null) {
-      const relations = schema === "" ? UNKNOWN : [`${schema}.${own}`];
+      const relations = schema === "" ? UNKNOWN : [joinIdentifier(schema, own)];
       this.#collector.other(classOf("select"), "select", { relations, columns: UNKNOWN });
       return;
     }

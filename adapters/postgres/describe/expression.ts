@@ -6,7 +6,7 @@ import { KNOWN_FIELDS, NODE_FIELDS } from "./node-fields.ts";
 import type { Calls, Resolver } from "./resolver.ts";
 import { referByName, referQualified, referToAllOf, referToRow } from "./scope.ts";
 import type { Level } from "./scope.ts";
-import { bareOf, isGap, itemsOf, listOf, nameOf, namesOf, nodesOf, NotUnderstood, textOf, unwrap } from "./tree.ts";
+import { bareOf, isGap, listOf, nameOf, namesOf, nodesOf, NotUnderstood, textOf, unwrap } from "./tree.ts";
 import type { Node } from "./tree.ts";
 
 /** Deeper trees are refused, so that walking them cannot exhaust the stack. */
@@ -142,7 +142,7 @@ export class ExpressionReader {
     }
     const name = nameOf(last);
     if (sourceName === undefined) referByName(level, name);
-    // `c.f` calls f with the row when c has no such column.
+    // `c.f` calls f with the row when c has no such column, and nobody knows all columns of some sources.
     else if (!referQualified(level, schema, sourceName, name)) this.#callIfFunction([name]);
   }
 
@@ -229,11 +229,6 @@ export class ExpressionReader {
   /** A function by name, outside any expression (a sampling method, a trigger's function). */
   functionName(name: readonly string[]): void {
     this.#collect(this.#resolver.call(name));
-  }
-
-  /** The names of a List of columns. */
-  namesOfList(node: Node): string[] {
-    return itemsOf(node).map(nameOf);
   }
 }
 

@@ -86,7 +86,7 @@ export class FromReader {
     const found = this.#queries.relation(fields, progress.around.tables);
     if ("table" in found) return derived({ name: alias.name ?? own, columns: alias.columns }, found.table);
     const { use } = found;
-    return relationSource(use, alias.name ?? own, alias.name === null ? schemaOf(use) : null, alias.columns);
+    return relationSource(use, alias.name ?? own, alias.name === null ? use.relation.schema : null, alias.columns);
   }
 
   #sample(fields: Fields, progress: Progress): Source[] {
@@ -203,11 +203,6 @@ function aliasOf(value: unknown): Alias {
 function derived(alias: Alias, outputs: Outputs): Source {
   const { names, isOpen } = renamed(outputs, alias.columns);
   return derivedSource(alias.name, names, isOpen, outputs.lockable);
-}
-
-function schemaOf(use: RelationUse): string | null {
-  const { name } = use.relation;
-  return name === null ? null : name.slice(0, name.indexOf("."));
 }
 
 /** A function with its column definitions: the second place is empty when there are none. */

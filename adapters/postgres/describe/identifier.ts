@@ -1,8 +1,18 @@
-/** Names written inside texts, as in nextval('app."Orders_id_seq"'): the server's own rules for splitting them. */
+/** Dotted names: joined for policy, and split as the server splits those inside texts (nextval('app."Orders_id_seq"')). */
 
 /** NAMEDATALEN - 1; the server cuts longer names. */
 const NAME_BYTES_MAX = 63;
 const QUOTE = '"';
+
+/** Parts joined by dots; one that holds a dot or a quote is quoted, so that no two names become one. */
+export function joinIdentifier(...parts: readonly string[]): string {
+  return parts.map(quoteIfAmbiguous).join(".");
+}
+
+function quoteIfAmbiguous(part: string): string {
+  if (!part.includes(".") && !part.includes(QUOTE)) return part;
+  return QUOTE + part.replaceAll(QUOTE, QUOTE + QUOTE) + QUOTE;
+}
 
 /** The parts of a dotted name, folded as the server folds them; null when the text is no name. */
 export function splitIdentifier(text: string): string[] | null {

@@ -60,7 +60,7 @@ export class ModificationReader {
     const named = this.#onlyVerb === null ? verbs : [this.#onlyVerb];
     const uses = named.map((verb) => this.#collector.relation(verb, classOf(verb), relation));
     const alias = bareOf(range["alias"]);
-    const schema = alias || relation.name === null ? null : relation.name.slice(0, relation.name.indexOf("."));
+    const schema = alias ? null : relation.schema;
     const name = alias ? textOf(alias["aliasname"]) : textOf(range["relname"]);
     // A column of the target counts under each verb.
     const sources = uses.map((use) => relationSource(use, name, schema, []));

@@ -1,6 +1,7 @@
 /** Names to what they mean on the server: relations, functions, operators and types, by search path and catalog. */
 import type { Catalog, FunctionName } from "../catalog.ts";
 import type { Reading } from "../analysis.ts";
+import { joinIdentifier } from "./identifier.ts";
 import { isSafeFunction, isSafeSupportFunction } from "./safe-functions.ts";
 
 /** What a relation's name stands for. */
@@ -9,6 +10,8 @@ export type ResolvedRelation = {
   readonly key: string;
   /** `schema.name`; null when it cannot be known. */
   readonly name: string | null;
+  /** By which its columns may be qualified; null when it is not known. */
+  readonly schema: string | null;
   /** In order, each with its full name `schema.relation.column`; null when they are not known. */
   readonly columns: ReadonlyMap<string, string> | null;
   /** A sentence for people when the catalog does not know the relation; its access is then opaque. */
@@ -80,26 +83,27 @@ export class Resolver {
         return this.#unknownRelation("", name, "the session's temporary relations are not known");
       }
       if (!temporaryNames.has(name)) return null;
-      const full = `${TEMPORARY_SCHEMA}.${name}`;
-      return { key: full, name: full, columns: null, unknownBecause: `"${name}" is a temporary relation` };
+      const full = joinIdentifier(TEMPORARY_SCHEMA, name);
+      const unknownBecause = `"${name}" is a temporary relation`;
+      return { key: full, name: full, schema: TEMPORARY_SCHEMA, columns: null, unknownBecause };
     }
     return catalog === null ? null : fromCatalog(catalog, schema, name);
   }
 
   #unknownRelation(schema: string, name: string, because: string | null): ResolvedRelation {
-    const full = schema === "" ? name : `${schema}.${name}`;
+    const full = schema === "" ? joinIdentifier(name) : joinIdentifier(schema, name);
     const sentence = because ?? `relation "${full}" is not in the catalog`;
-    return { key: `? ${full}`, name: null, columns: null, unknownBecause: sentence };
+    return { key: `? ${full}`, name: null, schema: null, columns: null, unknownBecause: sentence };
   }
 
   /** Where an unqualified name would be created, as `schema.name`; null when that cannot be known. */
   creationName(schema: string, name: string, isTemporary: boolean): string | null {
-    if (isTemporary) return `${TEMPORARY_SCHEMA}.${name}`;
-    if (schema !== "") return `${schema}.${name}`;
+    if (isTemporary) return joinIdentifier(TEMPORARY_SCHEMA, name);
+    if (schema !== "") return joinIdentifier(schema, name);
     const { catalog, searchPath } = this.reading;
     if (catalog === null || searchPath === null) return null;
     const first = searchPath.find((candidate) => candidate === TEMPORARY_SCHEMA || catalog.hasSchema(candidate));
-    return first === undefined ? null : `${first}.${name}`;
+    return first === undefined ? null : joinIdentifier(first, name);
   }
 
   /** A call by name: every function it may mean that is not known to be safe. */
@@ -123,7 +127,7 @@ export class Resolver {
     const qualified = qualifiedName(parts);
     if (!qualified) return null;
     const candidates = this.#functionSchemas(qualified.schema, qualified.name);
-    return candidates?.map((candidate) => `${candidate}.${qualified.name}`) ?? null;
+    return candidates?.map((candidate) => joinIdentifier(candidate, qualified.name)) ?? null;
   }
 
   /** True when only pg_catalog's functions can be meant. */
@@ -214,11 +218,11 @@ function fromCatalog(catalog: Catalog, schema: string, name: string): ResolvedRe
     resolved = new Map<string, ResolvedRelation>();
     resolvedRelations.set(catalog, resolved);
   }
-  const full = `${schema}.${name}`;
+  const full = joinIdentifier(schema, name);
   let known = resolved.get(full);
   if (!known) {
-    const columns = new Map(relation.columns.map((column) => [column, `${full}.${column}`]));
-    known = { key: full, name: full, columns, unknownBecause: null };
+    const columns = new Map(relation.columns.map((column) => [column, `${full}.${joinIdentifier(column)}`]));
+    known = { key: full, name: full, schema, columns, unknownBecause: null };
     resolved.set(full, known);
   }
   return known;
@@ -233,7 +237,7 @@ function effectivePath(searchPath: readonly string[]): readonly string[] {
 }
 
 function callsOf(unsafe: readonly FunctionName[]): Calls {
-  const names = new Set(unsafe.map(({ schema, name }) => `${schema}.${name}`));
+  const names = new Set(unsafe.map(({ schema, name }) => joinIdentifier(schema, name)));
   return names.size === 0 ? SAFE : { kind: "functions", names: [...names] };
 }
 

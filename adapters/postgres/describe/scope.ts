@@ -112,7 +112,7 @@ export function referByName(level: Level, name: string): void {
   if (!isFound && !mayBeComputed) referToUnknown(level);
 }
 
-/** `source.name`, or with a schema before it. False when the source has no such column, so that it may be a function. */
+/** `source.name`, or with a schema before it. False when the source is not known to have such a column: it may be a function. */
 export function referQualified(level: Level, schema: string | null, sourceName: string, name: string): boolean {
   let isSourceFound = false;
   let isColumn = true;
@@ -121,7 +121,7 @@ export function referQualified(level: Level, schema: string | null, sourceName: 
     for (const source of named) {
       if (referInside(source, name)) continue;
       referToRow(source);
-      if (!source.isOpen) isColumn = false;
+      isColumn = false;
     }
     isSourceFound ||= named.length > 0;
     if (named.length > 0 && at.isExact) break;
