@@ -1,5 +1,5 @@
 /** What every adapter owes the house, as one suite that each runs unchanged against a real target of its own. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import Database from "libsql";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
@@ -76,6 +76,8 @@ export type RefusedLogin = { readonly code: string | null; readonly text: string
 const POLICY_SET = "apiVersion: weir.dev/v1\nkind: PolicySet\nname: contract\n";
 const OPEN = "open";
 const CLOSED = "closed";
+/** Longer than any promise that is waited for here. */
+const TEST_TIME_MS_MAX = 60_000;
 const REVOKED_TIME_MS_MAX = 5_000;
 
 /** `ann` may do what is permitted on the target `open`; `opal` may also do what cannot be read. */
@@ -97,6 +99,7 @@ function policy(
 
 /** Runs the whole suite. Call it once, at the top of a test file of the adapter. */
 export function describeAdapter(harness: AdapterHarness): void {
+  setDefaultTimeout(TEST_TIME_MS_MAX);
   describe(`contract of the adapter ${harness.adapter}`, () => {
     const suite = new Suite(harness);
     beforeAll(() => suite.start());

@@ -1,8 +1,11 @@
 /** Bun's own SQL client through the gateway. */
-import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { SQL } from "bun";
 import { DRIVER_ROADS } from "./driver-policy.ts";
 import { type Road, Roads, THROUGH_GATEWAY } from "./roads.ts";
+import { TEST_TIME_MS_MAX } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 let roads: Roads;
 

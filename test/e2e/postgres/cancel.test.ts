@@ -1,10 +1,12 @@
 /** CancelRequest through the gateway: it reaches the right session, no other, and nothing of the gateway's own. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { encodeQuery } from "../../../adapters/postgres/protocol/frontend.ts";
 import { PROTOCOL_3_2 } from "../../../adapters/postgres/protocol/types.ts";
 import { type Road, Roads, THROUGH_GATEWAY } from "./roads.ts";
 import { errorIn, rows } from "./transcript.ts";
-import type { WireClient } from "./wire-client.ts";
+import { TEST_TIME_MS_MAX, type WireClient } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 const GATE = "SELECT pg_advisory_lock(1)";
 

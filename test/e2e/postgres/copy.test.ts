@@ -1,5 +1,5 @@
 /** COPY in both directions and in both query protocols through the gateway, message for message as without it. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import {
   encodeCopyData,
   encodeCopyDone,
@@ -10,6 +10,9 @@ import {
 } from "../../../adapters/postgres/protocol/frontend.ts";
 import { run } from "./messages.ts";
 import { Roads } from "./roads.ts";
+import { TEST_TIME_MS_MAX } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 const SYNC = encodeSync();
 const DONE = encodeCopyDone();

@@ -1,11 +1,14 @@
 /** Drizzle through the gateway, over `pg`: queries, relations, transactions and migrations. */
-import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { count, eq, sql } from "drizzle-orm";
 import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import { integer, jsonb, pgTable, serial, text, timestamp } from "drizzle-orm/pg-core";
 import { Pool } from "pg";
 import { DRIVER_ROADS } from "./driver-policy.ts";
 import { type Road, Roads, THROUGH_GATEWAY } from "./roads.ts";
+import { TEST_TIME_MS_MAX } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 const item = pgTable("item", {
   id: serial("id").primaryKey(),

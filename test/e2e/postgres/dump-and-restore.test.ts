@@ -1,10 +1,13 @@
 /** pg_dump and pg_restore through the gateway: the same dump as without it, and a copy that is equal to the original. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runProgram } from "./programs.ts";
 import { type Road, Roads, THROUGH_GATEWAY } from "./roads.ts";
+import { TEST_TIME_MS_MAX } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 const SCHEMA = `
   CREATE SCHEMA shop;

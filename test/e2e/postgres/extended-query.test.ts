@@ -1,5 +1,5 @@
 /** The extended query protocol through the gateway, message for message as without it: statements, portals, pipelines. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import {
   encodeBind,
   encodeClose,
@@ -12,7 +12,9 @@ import {
 } from "../../../adapters/postgres/protocol/frontend.ts";
 import { bind, run } from "./messages.ts";
 import { Roads } from "./roads.ts";
-import type { WireClient } from "./wire-client.ts";
+import { TEST_TIME_MS_MAX, type WireClient } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 const SYNC = encodeSync();
 const FLUSH = encodeFlush();

@@ -1,5 +1,5 @@
 /** Messages that arrive cut anywhere mean the same as whole ones. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import {
   encodeBind,
   encodeClose,
@@ -12,6 +12,9 @@ import {
   encodeSync,
 } from "../../../adapters/postgres/protocol/frontend.ts";
 import { Roads } from "./roads.ts";
+import { TEST_TIME_MS_MAX } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 const CONVERSATION = [
   encodeQuery("SELECT 1; SELECT 'two'; INSERT INTO item VALUES (7)"),

@@ -1,5 +1,5 @@
 /** FunctionCall, the old fast path, through the gateway, message for message as without it. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import {
   encodeFunctionCall,
   encodeQuery,
@@ -8,6 +8,9 @@ import {
 } from "../../../adapters/postgres/protocol/frontend.ts";
 import { run } from "./messages.ts";
 import { Roads } from "./roads.ts";
+import { TEST_TIME_MS_MAX } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 const ABS_INT4 = 1397;
 const SQRT = 1344;

@@ -1,5 +1,5 @@
 /** Values of 200 MB pass in both directions, and the gateway's memory stays what it was. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import {
@@ -13,7 +13,9 @@ import {
 import { run } from "./messages.ts";
 import { Roads } from "./roads.ts";
 import { rows } from "./transcript.ts";
-import type { WireClient } from "./wire-client.ts";
+import { TEST_TIME_MS_MAX, type WireClient } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 const MIB = 1024 * 1024;
 const VALUE_BYTES = 200 * MIB;

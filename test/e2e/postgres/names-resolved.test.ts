@@ -1,5 +1,5 @@
 /** A name is judged as what the server will take it for, however the session has changed what it means. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import {
   encodeBind,
   encodeClose,
@@ -13,7 +13,9 @@ import {
 import { bind, run, runNamed } from "./messages.ts";
 import { expectRefusal, type Policed, policyFiles, rowsOf, startPoliced } from "./policed.ts";
 import { errorIn, rows, sqlStates, transcript, types } from "./transcript.ts";
-import type { WireClient } from "./wire-client.ts";
+import { TEST_TIME_MS_MAX, type WireClient } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 const SYNC = encodeSync();
 

@@ -1,8 +1,11 @@
 /** What every client reads of the catalog works for whoever may read one table and nothing else. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { policyFiles } from "./policed.ts";
 import { runProgram } from "./programs.ts";
 import { Roads } from "./roads.ts";
+import { TEST_TIME_MS_MAX } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 let roads: Roads;
 

@@ -1,8 +1,11 @@
 /** LISTEN and NOTIFY through the gateway: notifications come at any time, and at the place the server gave them. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { encodeQuery, encodeSync } from "../../../adapters/postgres/protocol/frontend.ts";
 import { run } from "./messages.ts";
 import { Roads } from "./roads.ts";
+import { TEST_TIME_MS_MAX } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 let roads: Roads;
 

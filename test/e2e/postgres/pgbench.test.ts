@@ -1,7 +1,10 @@
 /** pgbench through the gateway: loading, and every workload in every query mode, without a failed transaction. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { runProgram } from "./programs.ts";
 import { Roads, THROUGH_GATEWAY } from "./roads.ts";
+import { TEST_TIME_MS_MAX } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 const SCALE = 1;
 const CLIENTS = 4;

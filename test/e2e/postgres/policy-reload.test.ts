@@ -1,10 +1,12 @@
 /** A changed policy counts for the next statement of every open session, also for what was prepared, bound or suspended before. */
-import { afterAll, beforeAll, beforeEach, afterEach, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, afterEach, expect, setDefaultTimeout, test } from "bun:test";
 import { encodeExecute, encodeParse, encodeQuery, encodeSync } from "../../../adapters/postgres/protocol/frontend.ts";
 import { bind, runNamed } from "./messages.ts";
 import { expectRefusal, type Policed, policyFiles, rowsOf, startPoliced } from "./policed.ts";
 import { rows, sqlStates, transcript } from "./transcript.ts";
-import type { WireClient } from "./wire-client.ts";
+import { TEST_TIME_MS_MAX, type WireClient } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 const SYNC = encodeSync();
 const PERMIT = "  - { id: all, subject: { any: true }, target: { any: true }, action: { any: true } }";

@@ -1,7 +1,10 @@
 /** psql through the gateway prints what it prints without it. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { runProgram } from "./programs.ts";
 import { Roads } from "./roads.ts";
+import { TEST_TIME_MS_MAX } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 let roads: Roads;
 

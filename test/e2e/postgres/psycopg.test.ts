@@ -1,10 +1,13 @@
 /** psycopg 3 through the gateway; the package is installed once into a cache outside the project. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { DRIVER_ROADS } from "./driver-policy.ts";
 import { Roads } from "./roads.ts";
+import { TEST_TIME_MS_MAX } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 const PACKAGE = "psycopg[binary]==3.3.9";
 const REFUSAL = { code: "42501", detail: "Decided by: closed-is-closed." };
@@ -69,7 +72,9 @@ async function findPython(): Promise<string | null> {
     const { status, stderr } = await run(step).catch((error: unknown) => ({ status: 1, stderr: String(error) }));
     if (status === 0) continue;
     rmSync(aside, { recursive: true, force: true });
-    console.warn(`psycopg is not tested, because it cannot be installed: ${step.join(" ")}: ${stderr.trim()}`);
+    process.stderr.write(
+      `psycopg is not tested, because it cannot be installed: ${step.join(" ")}: ${stderr.trim()}\n`,
+    );
     return null;
   }
   rmSync(folder, { recursive: true, force: true });

@@ -1,5 +1,5 @@
 /** What policy does not permit is refused in PostgreSQL's own words, and the session and its transaction go on as after any error. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import {
   encodeCopyData,
   encodeCopyDone,
@@ -8,7 +8,9 @@ import {
 } from "../../../adapters/postgres/protocol/frontend.ts";
 import { expectRefusal, type Policed, policyFiles, rowsOf, startPoliced } from "./policed.ts";
 import { errorIn, rows, transcript, types } from "./transcript.ts";
-import type { WireClient } from "./wire-client.ts";
+import { TEST_TIME_MS_MAX, type WireClient } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 const SCHEMA = `
   CREATE TABLE item (id int PRIMARY KEY, name text);

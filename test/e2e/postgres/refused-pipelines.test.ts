@@ -1,5 +1,5 @@
 /** Refusals over the extended protocol: what follows until the Sync is skipped, and what went before is not committed, as at the server. */
-import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import {
   encodeClose,
   encodeCopyData,
@@ -14,7 +14,9 @@ import {
 import { bind, run, runNamed } from "./messages.ts";
 import { expectRefusal, type Policed, policyFiles, startPoliced } from "./policed.ts";
 import { errorIn, rows, sqlStates, transcript, types } from "./transcript.ts";
-import type { WireClient } from "./wire-client.ts";
+import { TEST_TIME_MS_MAX, type WireClient } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 const SYNC = encodeSync();
 const FLUSH = encodeFlush();

@@ -1,8 +1,10 @@
 /** A session's settings through the gateway: reported where they change, and kept as the startup packet gave them. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { encodeQuery } from "../../../adapters/postgres/protocol/frontend.ts";
 import { Roads } from "./roads.ts";
-import type { WireClient } from "./wire-client.ts";
+import { TEST_TIME_MS_MAX, type WireClient } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 let roads: Roads;
 

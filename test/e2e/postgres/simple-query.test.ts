@@ -1,8 +1,11 @@
 /** The simple query protocol through the gateway, message for message as without it. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { encodeQuery } from "../../../adapters/postgres/protocol/frontend.ts";
 import { Roads } from "./roads.ts";
 import { types } from "./transcript.ts";
+import { TEST_TIME_MS_MAX } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 let roads: Roads;
 

@@ -1,5 +1,5 @@
 /** From the first byte to the session: encryption requests, protocol versions, and what is turned away before a login. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { connect as connectTls } from "node:tls";
 import { encodePassword, encodeQuery } from "../../../adapters/postgres/protocol/frontend.ts";
 import {
@@ -11,7 +11,9 @@ import {
 import { PROTOCOL_3_0, PROTOCOL_3_2 } from "../../../adapters/postgres/protocol/types.ts";
 import { Roads, type Road } from "./roads.ts";
 import { errorIn, rows, sqlStates, transcript, types } from "./transcript.ts";
-import { type Login, type Message, WireClient } from "./wire-client.ts";
+import { type Login, type Message, WireClient, TEST_TIME_MS_MAX } from "./wire-client.ts";
+
+setDefaultTimeout(TEST_TIME_MS_MAX);
 
 const NO = "N".charCodeAt(0);
 const YES = "S".charCodeAt(0);

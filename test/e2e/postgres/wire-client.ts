@@ -42,8 +42,10 @@ const KEPT_BODY_BYTES_MAX = 1024 * 1024;
 const KEPT_PREFIX_BYTES = 1024;
 /** Answers to SSLRequest and GSSENCRequest are one byte. */
 const YES = 0x53;
-/** How long nothing may come while something is waited for; a test's own time must be longer. */
+/** How long nothing may come while something is waited for. */
 const SILENCE_MS_MAX = 15_000;
+/** What a test of the wire may take: longer than the client's patience, so that one that hangs says where. */
+export const TEST_TIME_MS_MAX = 60_000;
 
 /** The server closed the connection while a message was waited for. */
 export class WireClosed extends Error {
