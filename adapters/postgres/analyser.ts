@@ -7,6 +7,7 @@ import type { Node } from "./describe/tree.ts";
 import { isParserLoaded, loadParser, parse, parseSlow, SYNCHRONOUS_BYTES_MAX } from "./parser.ts";
 import type { ParseResult } from "./parser.ts";
 import { STATEMENT_BYTES_MAX_DEFAULT } from "./parser-limits.ts";
+import { SharedAccesses } from "./shared-accesses.ts";
 
 const CACHE_ENTRIES_MAX_DEFAULT = 10_000;
 const CACHE_BYTES_MAX_DEFAULT = 32 * 1024 * 1024;
@@ -70,6 +71,7 @@ export class Analyser {
   /** Short names for those: there are few at a time. */
   #prefixNumbers = new Map<string, number>();
   #prefixCount = 0;
+  readonly #accesses = new SharedAccesses();
 
   constructor(options: AnalyserOptions = {}) {
     this.#statementBytesMax = options.statementBytesMax ?? STATEMENT_BYTES_MAX_DEFAULT;
@@ -122,7 +124,8 @@ export class Analyser {
       return this.#remember(key, opaqueAnalysis(identity, reading, "it is no SQL", parsed.error));
     }
     const { analysis, isSessionBound } = describe(parsed.statements, identity, reading, preparedIn(reading));
-    return isSessionBound ? analysis : this.#remember(key, analysis);
+    const shared = { ...analysis, accesses: this.#accesses.share(analysis.accesses, analysis.understood) };
+    return isSessionBound ? shared : this.#remember(key, shared);
   }
 
   #remember(key: string, analysis: Analysis): Analysis {

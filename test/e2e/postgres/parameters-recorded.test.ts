@@ -7,8 +7,6 @@ import { startPostgres, type PostgresServer } from "../../servers/postgres.ts";
 import { bind } from "./messages.ts";
 import { WireClient } from "./wire-client.ts";
 
-setDefaultTimeout(60_000);
-
 let server: PostgresServer;
 let gateway: Gateway;
 
