@@ -247,7 +247,7 @@ export class Conversation implements RunOwner, ReplyHandler {
     this.#isDriving = true;
     try {
       while (!this.#hasEnded && !this.#mustWait()) {
-        if (this.#replies.isCopyingIn && this.#heldFrame === null && this.#streaming === null) {
+        if (this.#takesCopyData && this.#heldFrame === null && this.#streaming === null) {
           const data = this.#frames.nextRun(FRONTEND.copyData);
           if (data !== null) {
             this.#sendCopyData(data);
@@ -266,6 +266,11 @@ export class Conversation implements RunOwner, ReplyHandler {
     }
     this.#pauseClient(this.#heldFrame !== null || this.#mustWait());
     this.#endIfDrained();
+  }
+
+  /** COPY data goes past the gate's queue, so it waits until all that came before it has left. */
+  get #takesCopyData(): boolean {
+    return this.#replies.isCopyingIn && this.#unstartedRuns === 0;
   }
 
   #mustWait(): boolean {
@@ -306,6 +311,7 @@ export class Conversation implements RunOwner, ReplyHandler {
   /** False: not now; it comes again when something has changed. */
   #onFrame(frame: Frame): boolean {
     if (!frame.isFirst) return this.#onPart(frame);
+    if (this.#replies.isCopyingIn && !this.#takesCopyData) return false;
     if (frame.type === FRONTEND.terminate) {
       if (this.#unstartedRuns > 0) return false;
       this.end(null);
@@ -349,13 +355,17 @@ export class Conversation implements RunOwner, ReplyHandler {
     }
   }
 
-  /** A further part of a message that is too large to be collected. */
+  /**
+   * A further part of a message that is too large to be collected. What was begun is sent to its end, whatever has
+   * become of its operation: the server takes so many bytes for its body, and would take them from what comes next.
+   */
   #onPart(frame: Frame): boolean {
     const run = this.#streaming;
-    if (run instanceof Run) {
-      if (!run.isStarted) return false;
-      if (run.refusal === null && !run.hasEnded && run.permit !== null) this.#write(run.permit, frame.raw);
-    }
+    if (run instanceof Run && !run.isStarted) return false;
+    // Without a run it is COPY data, whose COPY has failed when it comes here.
+    const isBegun = run === null || (run instanceof Run && run.isSent);
+    const livingPermit = run instanceof Run && !run.hasEnded ? run.permit : null;
+    if (isBegun) this.#write(livingPermit ?? this.#sessionPermit, frame.raw);
     this.#streamedParameters?.take(frame);
     if (frame.isLast) {
       this.#streaming = null;
@@ -807,6 +817,7 @@ export class Conversation implements RunOwner, ReplyHandler {
     const { permit } = run;
     if (this.#hasEnded || permit === null) return;
     const isSkipped = this.#replies.isSkipping;
+    run.isSent = !isSkipped;
     const last = run.messages.findLastIndex((message) => message.reply !== null);
     for (const [index, message] of run.messages.entries()) {
       if (!isSkipped) this.#write(permit, message.bytes);

@@ -36,6 +36,8 @@ export class Run implements Exchange {
   readonly trailer: Message[] = [];
   permit: Permit | null = null;
   isStarted = false;
+  /** Its messages were written to the server. */
+  isSent = false;
   isReleased = false;
   hasEnded = false;
   refusal: Refusal | null = null;

@@ -1,0 +1,164 @@
+/** Attempts to have the server take as a message, or as another statement, what nobody has decided. */
+import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import Database from "libsql";
+import { join } from "node:path";
+import {
+  encodeBind,
+  encodeCopyData,
+  encodeCopyFail,
+  encodeExecute,
+  encodeFunctionCall,
+  encodeParse,
+  encodeQuery,
+  encodeSync,
+} from "../../../adapters/postgres/protocol/frontend.ts";
+import { encodeSslRequest } from "../../../adapters/postgres/protocol/startup.ts";
+import { LOG_FILE } from "../../../src/audit/schema.ts";
+import { type Policed, policyFiles, startPoliced } from "./policed.ts";
+import { rows, sqlStates } from "./transcript.ts";
+import { WireClient } from "./wire-client.ts";
+
+const SYNC = encodeSync();
+
+/** What nobody may do: `mark` stays empty. */
+const SMUGGLED = "INSERT INTO mark VALUES ('smuggled')";
+
+const SCHEMA = `
+  CREATE TABLE mark (how text);
+  CREATE TABLE item (id int PRIMARY KEY);
+  CREATE TABLE secret AS SELECT 'public' AS name;
+  CREATE SCHEMA mine;
+  CREATE TABLE mine.secret AS SELECT 'mine' AS name;`;
+
+const POLICY = policyFiles(
+  `  - id: item-all
+    subject: { any: true }
+    target: { any: true }
+    action: { postgres: { verbs: [select, insert, copy from], relations: [public.item, mine.secret] } }
+  - id: calls
+    subject: { any: true }
+    target: { any: true }
+    action: { postgres: { functions: [pg_catalog.set_config, pg_catalog.length] } }`,
+);
+
+let policed: Policed;
+
+beforeAll(async () => {
+  policed = await startPoliced(SCHEMA, POLICY);
+});
+
+beforeEach(() => {
+  policed.server.psql("TRUNCATE mark");
+});
+
+afterAll(async () => {
+  await policed.stop();
+});
+
+/** A message whose bytes, from an offset on, are messages of their own to a server that has lost its place. */
+function carrier(): { readonly bytes: Uint8Array; readonly offset: number } {
+  const hidden = Buffer.concat([SYNC, encodeQuery(SMUGGLED)]);
+  const message = encodeBind({
+    portal: "",
+    statement: "",
+    parameterFormats: [1],
+    parameters: [hidden],
+    resultFormats: [],
+  });
+  const bytes = Buffer.concat([encodeParse("", "SELECT $1::bytea"), message]);
+  return { bytes, offset: bytes.indexOf(hidden) };
+}
+
+/** The header of a message whose body is sent apart. */
+function header(type: string, bodyBytes: number): Buffer {
+  const head = Buffer.alloc(5);
+  head.write(type, "latin1");
+  head.writeInt32BE(bodyBytes + 4, 1);
+  return head;
+}
+
+function expectNothingSmuggled(): void {
+  expect(policed.server.psql("SELECT count(*) FROM mark")).toBe("0");
+}
+
+/** Goes on after the message that was cut by a failure: its rest, and a message with another one inside. */
+async function goOn(client: WireClient, rest: Uint8Array, before: Uint8Array, offset: number): Promise<void> {
+  expect(rest.length).toBe(before.length + offset);
+  client.send(rest, before, carrier().bytes, encodeExecute(""), SYNC);
+  const messages = await client.ready(before.length > 0 ? 2 : 1).catch(() => client.received);
+  expectNothingSmuggled();
+  expect(sqlStates(messages)).toEqual([]);
+  expect(rows(messages)).toHaveLength(1);
+  await client.terminate();
+}
+
+test("a message of COPY data that the failure of the COPY cuts in two", async () => {
+  const client = await policed.connect();
+  const { offset } = carrier();
+  client.send(encodeQuery("COPY item FROM STDIN"));
+  await client.until("G");
+  client.send(encodeCopyData(Buffer.from("not a number\n")), header("d", 3 + offset), Buffer.from("abc"));
+  expect(sqlStates(await client.ready())).toEqual(["22P02"]);
+  await goOn(client, Buffer.alloc(offset, "x"), Buffer.alloc(0), offset);
+});
+
+test("a long Bind, and a long FunctionCall, that the failure of a message before it cuts in two", async () => {
+  const { offset } = carrier();
+  const rest = Buffer.alloc(SYNC.length + offset, "x");
+  const begun: readonly Uint8Array[] = [
+    encodeBind({
+      portal: "",
+      statement: "s",
+      parameterFormats: [],
+      parameters: [Buffer.alloc(70_000, "x")],
+      resultFormats: [],
+    }),
+    encodeFunctionCall({
+      functionOid: 1317,
+      argumentFormats: [],
+      arguments: [Buffer.alloc(70_000, "x")],
+      resultFormat: 0,
+    }),
+  ];
+  for (const message of begun) {
+    const client = await policed.connect();
+    await client.ask(encodeParse("s", "SELECT $1::text"), SYNC);
+    const longer = Buffer.concat([
+      header(String.fromCharCode(message[0] ?? 0), message.length - 5 + rest.length),
+      message.subarray(5),
+    ]);
+    client.send(encodeParse("s", "SELECT 'twice'"), longer);
+    await client.until("E");
+    await goOn(client, rest, SYNC, offset);
+  }
+});
+
+test("COPY data behind a statement whose record is still on its way", async () => {
+  const client = await policed.connect();
+  const table = await policed.connectDirectly();
+  const log = new Database(join(policed.gateway.folder, "data", LOG_FILE));
+  // Were the statement sent in the middle of the data, it would be data, and data would be messages.
+  const hidden = Buffer.concat([encodeCopyFail(""), encodeQuery(SMUGGLED)]);
+  const statement = encodeQuery("SELECT 1".padEnd(hidden.length - encodeQuery("").length));
+  await table.ask(encodeQuery("BEGIN; LOCK TABLE item"));
+  client.send(encodeQuery("COPY item FROM STDIN"));
+  while (policed.server.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") !== "1");
+  log.exec("BEGIN IMMEDIATE");
+  client.send(statement, header("d", 1 + hidden.length), Buffer.from("1"));
+  // The gateway has read that when it has answered this.
+  const other = await WireClient.open(policed.gateway);
+  other.send(encodeSslRequest());
+  await other.byte();
+  other.abandon();
+  await table.ask(encodeQuery("COMMIT"));
+  await client.until("G");
+  const size = (): unknown => log.prepare("SELECT count(*) FROM entry").raw(true).get([]);
+  const before = size();
+  log.exec("ROLLBACK");
+  while (Bun.deepEquals(size(), before)) await Bun.sleep(1);
+  log.close();
+  client.send(hidden);
+  await client.ready(2).catch(() => client.received);
+  expectNothingSmuggled();
+  await table.terminate();
+});
