@@ -388,21 +388,20 @@ export class Conversation implements RunOwner, ReplyHandler {
     const permit = run?.permit ?? null;
     if (run === null || permit === null) throw new FramingError("COPY data without a COPY");
     if (frame.type === FRONTEND.flush) return true;
-    if (frame.type === FRONTEND.copyData) {
-      this.#write(permit, frame.raw);
-      return true;
-    }
-    if (frame.type !== FRONTEND.copyDone && frame.type !== FRONTEND.copyFail) {
+    const isEnd = frame.type === FRONTEND.copyDone || frame.type === FRONTEND.copyFail;
+    if (!isEnd && frame.type !== FRONTEND.copyData) {
       throw new FramingError("a message came that has no place in COPY data");
     }
+    this.#replies.copyInSent(isEnd);
     this.#write(permit, frame.raw);
-    this.#replies.copyInEnded();
     return true;
   }
 
   #sendCopyData(data: Uint8Array): void {
-    const permit = this.#replies.copyRun?.permit;
-    if (permit !== undefined && permit !== null) this.#write(permit, data);
+    const permit = this.#replies.copyRun?.permit ?? null;
+    if (permit === null) throw new FramingError("COPY data without a COPY");
+    this.#replies.copyInSent(false);
+    this.#write(permit, data);
   }
 
   #onQuery(frame: Frame): boolean {

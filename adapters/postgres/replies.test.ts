@@ -320,7 +320,7 @@ describe("replies", () => {
     replies.expect({ kind: "sync", run: null, endsRun: false, settle: null });
     replies.accept(Uint8Array.from([0x47, 0, 0, 0, 7, 0, 0, 0]));
     expect(replies.isCopyingIn).toBe(true);
-    replies.copyInEnded();
+    replies.copyInSent(true);
     replies.expect({ kind: "sync", run: null, endsRun: false, settle: null });
     replies.accept(Buffer.concat([encodeCommandComplete("COPY 3"), encodeReadyForQuery("I")]));
     expect(replies.inFlight).toBe(0);

@@ -59,6 +59,18 @@ export class ReplyViolation extends Error {
   readonly code = "REPLY_VIOLATION";
 }
 
+/** A COPY under way. */
+type Copy = {
+  readonly entry: Entry;
+  readonly direction: "in" | "out";
+  /** Syncs that were sent right behind the statement: the server ignores them when it reads them as COPY data. */
+  readonly syncs: readonly Entry[];
+  /** The client has sent data, or its end: the server may have read what came before. */
+  hasData: boolean;
+  /** The client has ended its data. */
+  isEnded: boolean;
+};
+
 const HEADER_BYTES = 5;
 
 /** These are looked at whole; all others pass by their header. */
@@ -83,8 +95,11 @@ export class Replies {
   #passingIsForwarded = true;
   /** After an error the server skips everything until the next Sync. */
   #skipping = false;
-  /** The entry whose COPY is running. */
-  #copy: { readonly entry: Entry; readonly direction: "in" | "out" } | null = null;
+  /** A message of the extended protocol was sent since the last Sync. */
+  #segmentIsOpen = false;
+  #copy: Copy | null = null;
+  /** Syncs of which nobody knows whether the server has ignored them, because their COPY failed: each may be answered. */
+  #doubtfulSyncs = 0;
   /** The first part of a statement's description has come. */
   #parametersDescribed = false;
   #failure: string | null = null;
@@ -107,7 +122,7 @@ export class Replies {
   }
 
   get isCopyingIn(): boolean {
-    return this.#copy?.direction === "in";
+    return this.#copy?.direction === "in" && !this.#copy.isEnded;
   }
 
   /** The run whose COPY data may be sent now. */
@@ -115,22 +130,16 @@ export class Replies {
     return this.#copy?.entry.run ?? null;
   }
 
-  /** The client has ended its COPY data. */
-  copyInEnded(): void {
-    if (this.#copy?.direction === "in") this.#copy = null;
+  /** COPY data is sent, or its end. */
+  copyInSent(isEnd: boolean): void {
+    if (this.#copy === null) return;
+    this.#copy.hasData = true;
+    this.#copy.isEnded = isEnd;
   }
 
   /** True while replies wait for a record to become durable: whoever reads from the server should pause. */
   get isHolding(): boolean {
     return this.#held.length > 0;
-  }
-
-  hasSync(): boolean {
-    for (let index = this.#head; index < this.#queue.length; index++) {
-      const kind = this.#queue[index]?.kind;
-      if (kind === "sync" || kind === "query" || kind === "functionCall") return true;
-    }
-    return false;
   }
 
   /** The run that the server is working on, if any. */
@@ -140,8 +149,9 @@ export class Replies {
 
   /** A message is on its way to the server. */
   expect(entry: Entry): void {
-    if (this.isSkipping && entry.kind !== "sync") this.#skip(entry);
-    else this.#queue.push(entry);
+    if (this.isSkipping && entry.kind !== "sync") return this.#skip(entry);
+    this.#segmentIsOpen = !isAnsweredByReady(entry.kind);
+    this.#queue.push(entry);
   }
 
   /** The connection is gone: nothing that was expected will come. */
@@ -328,19 +338,25 @@ export class Replies {
 
   #beginCopy(type: number, head: Entry | undefined): void {
     if (head === undefined || (head.kind !== "query" && head.kind !== "execute")) return this.#violation(type, head);
-    this.#copy = { entry: head, direction: type === BACKEND.copyIn ? "in" : "out" };
-    if (type !== BACKEND.copyIn || head.kind !== "execute") return;
-    // The server ignores a Sync that reaches it while it takes COPY data; what was sent behind the Execute did.
-    while (this.#queue[this.#head + 1]?.kind === "sync") {
-      this.#queue[this.#head + 1]?.settle?.(true);
-      this.#queue.splice(this.#head + 1, 1);
-    }
+    const isIn = type === BACKEND.copyIn;
+    let behind = this.#head + 1;
+    while (isIn && this.#queue[behind]?.kind === "sync") behind++;
+    const syncs = this.#queue.splice(this.#head + 1, behind - this.#head - 1);
+    this.#copy = { entry: head, direction: isIn ? "in" : "out", syncs, hasData: false, isEnded: false };
+    this.#doubtfulSyncs = 0;
+  }
+
+  /** A COPY has failed: before it read anything, and the Syncs behind it will be answered, or perhaps later. */
+  #copyFailed(copy: Copy): void {
+    if (copy.hasData) this.#doubtfulSyncs = copy.syncs.length;
+    else this.#queue.splice(this.#head + 1, 0, ...copy.syncs);
   }
 
   #error(body: Uint8Array | null, head: Entry | undefined, isHouse: boolean): Uint8Array | null {
     const fields = body === null ? null : decodeErrorFields(body).fields;
     const code = fields?.get("C") ?? null;
     const severity = fields?.get("V") ?? fields?.get("S");
+    if (this.#copy !== null) this.#copyFailed(this.#copy);
     this.#copy = null;
     this.#parametersDescribed = false;
     // The session is over in the server's eyes; the close that follows ends what is open.
@@ -348,8 +364,12 @@ export class Replies {
       this.#handler.fatal();
       return null;
     }
-    if (head === undefined) return null;
     this.#handler.failed();
+    if (head === undefined) {
+      // A time limit that has passed is told at the next message, and that was a Flush.
+      this.#skipping ||= this.#segmentIsOpen;
+      return null;
+    }
     if (head.kind === "query" || head.kind === "functionCall") {
       this.#failure = code ?? "";
       return isHouse ? new Uint8Array(0) : null;
@@ -376,8 +396,11 @@ export class Replies {
 
   #ready(body: Uint8Array, head: Entry | undefined, isHouse: boolean): Uint8Array | null {
     const status = decodeReadyForQuery(body);
-    if (head === undefined || (head.kind !== "sync" && head.kind !== "query" && head.kind !== "functionCall")) {
-      this.#violation(BACKEND.readyForQuery, head);
+    if (head === undefined || !isAnsweredByReady(head.kind)) {
+      if (this.#doubtfulSyncs === 0) this.#violation(BACKEND.readyForQuery, head);
+      this.#doubtfulSyncs--;
+      this.#skipping = false;
+      this.#handler.ready(status);
       return null;
     }
     const failure = this.#failure;
@@ -424,6 +447,11 @@ export class Replies {
       `the server sent '${name}' where ${head === undefined ? "nothing" : `a reply to ${head.kind}`} was expected`,
     );
   }
+}
+
+/** Its replies end with a ReadyForQuery, and an error in it skips nothing. */
+function isAnsweredByReady(kind: EntryKind): boolean {
+  return kind === "sync" || kind === "query" || kind === "functionCall";
 }
 
 /** Stands in for entries that are done with, so that nothing of theirs is kept alive. */
