@@ -347,6 +347,7 @@ export class Conversation implements RunOwner, ReplyHandler {
       case FRONTEND.copyDone:
       case FRONTEND.copyFail:
         // A COPY may be about to begin; if none is, it is left over from one that failed, and the server would ignore it.
+        this.#closeUnit();
         if (this.#replies.inFlight > 0 || this.#unstartedRuns > 0) return this.#flushForBarrier();
         if (!frame.isLast) this.#streaming = "dropped";
         return true;
