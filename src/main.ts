@@ -75,7 +75,11 @@ async function openHouse(parts: GatewayParts, stack: AsyncDisposableStack): Prom
   const lock = lockDataFolder(config.data);
   stack.defer(() => lock.release());
 
-  const audit = await AuditLog.open({ folder: config.data, clock });
+  const audit = await AuditLog.open({
+    folder: config.data,
+    clock,
+    intentsAreAwaited: config.audit.durability !== "relaxed",
+  });
   stack.defer(async () => audit.close());
 
   const tokens = TokenStore.open(config.data);

@@ -133,6 +133,18 @@ test("an intent and its outcome in one group share a leaf", async () => {
   }
 });
 
+test("what nobody awaits is gathered: an operation ends in the leaf that it began with", async () => {
+  const log = await AuditLog.open({ folder, clock, intentsAreAwaited: false });
+  for (let n = 0; n < 20; n++) {
+    log.outcome(log.intent(sampleOperation(`gathered-${n}`), PERMIT, POLICY), { status: "done" });
+    // The writer is awake and could commit an intent alone.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await log.close();
+  const intents = (await expectWhole()).flatMap(({ leaf }) => (leaf.shape === "intent" ? [leaf] : []));
+  expect(intents.map(({ outcome }) => outcome?.status)).toEqual(Array(20).fill("done"));
+});
+
 test("sequences are dense, entries are dense, and each intent has one outcome, for many sessions at once", async () => {
   const log = await AuditLog.open({ folder, clock });
   const sessions = 32;

@@ -25,6 +25,9 @@ import { LOG_FILE } from "./schema.ts";
 import { SILENCE_MS_MAX, SilenceWatch } from "./silence.ts";
 import { type StartWriter, WriterLink } from "./writer-link.ts";
 
+/** More than this behind, the next intent is not left to gather: the lag that `relaxed` allows is 1,000. */
+const GATHERED_RECORDS_MAX = 500;
+
 /** The lock's file inside the data folder, beside the log's. */
 const LOCK_FILE = "audit.lock";
 
@@ -41,6 +44,8 @@ export type AuditOptions = {
   /** The gateway's data folder; made when it is not there. */
   readonly folder: string;
   readonly clock: Clock;
+  /** Do operations wait for their intents to be durable? Absent: yes. No: intents are gathered for some milliseconds. */
+  readonly intentsAreAwaited?: boolean;
   /** The log's file grows to this and not beyond: then the log fails. Absent: only the disk bounds it. */
   readonly sizeBytesMax?: number;
   /** Starts the Worker that writes; absent: the one of this folder. */
@@ -118,6 +123,7 @@ export class AuditLog implements Audit {
         text: operation.text,
         textSha256: operation.textSha256,
         parameters: operation.parameters,
+        isAwaited: this.#options.intentsAreAwaited !== false || sequence - this.durable > GATHERED_RECORDS_MAX,
       });
     } catch (error) {
       throw new AuditUnavailable(`the intent cannot be recorded: ${reasonOf(error)}`);

@@ -60,6 +60,8 @@ export type IntentFields = {
   readonly text: string;
   readonly textSha256: string | null;
   readonly parameters: OperationParameters | undefined;
+  /** The operation waits until its intent is durable. */
+  readonly isAwaited: boolean;
 };
 
 /** What travels as it is; all else as its hash. */
@@ -133,7 +135,7 @@ export class RecordWriter {
     floats[(at + MONO) / 8] = monoMs;
     bytes[at + INTENT_ID_BYTES] = idBytes;
     bytes[at + INTENT_REFUSED] = fields.refused ? 1 : 0;
-    this.#producer.commit(at, INTENT, end - at);
+    this.#producer.commit(at, INTENT, end - at, fields.isAwaited);
     return true;
   }
 
@@ -164,7 +166,7 @@ export class RecordWriter {
     words[(at + OUTCOME_STATUS) / 4] = STATUSES.indexOf(outcome.status);
     const written = code === "" ? 0 : bytes.write(code, at + OUTCOME_FIXED_BYTES, "utf8");
     bytes[at + OUTCOME_CODE_BYTES] = written;
-    this.#producer.commit(at, OUTCOME, OUTCOME_FIXED_BYTES + written);
+    this.#producer.commit(at, OUTCOME, OUTCOME_FIXED_BYTES + written, false);
     return true;
   }
 
@@ -179,7 +181,7 @@ export class RecordWriter {
     end += words[(at + EVENT_KIND_BYTES) / 4] = bytes.write(kind, end, "utf8");
     end += words[(at + EVENT_FACTS_BYTES) / 4] = bytes.write(facts, end, "utf8");
     end += words[(at + EVENT_TRUNCATED_BYTES) / 4] = bytes.write(truncated, end, "utf8");
-    this.#producer.commit(at, EVENT, end - at);
+    this.#producer.commit(at, EVENT, end - at, true);
     return true;
   }
 
@@ -191,7 +193,7 @@ export class RecordWriter {
     words[(at + TEMPLATE_TABLE) / 4] = TABLES.indexOf(table);
     words[(at + TEMPLATE_SLOT) / 4] = slot;
     words[(at + TEMPLATE_BYTES) / 4] = written;
-    this.#producer.commit(at, TEMPLATE, TEMPLATE_FIXED_BYTES + written);
+    this.#producer.commit(at, TEMPLATE, TEMPLATE_FIXED_BYTES + written, false);
     return true;
   }
 }

@@ -56,6 +56,7 @@ test("an intent arrives as it was written", () => {
           text: sql,
           textSha256,
           parameters,
+          isAwaited: true,
         };
         expect(writer.intent(2 ** 40, timeMs, 1.5, fields)).toBe(true);
         const [record, ...more] = read();
@@ -90,6 +91,7 @@ test("what is too large to travel is hashed before", () => {
     text: sql,
     textSha256: null,
     parameters,
+    isAwaited: true,
   };
   expect(writer.intent(1, 0, 0, fields)).toBe(true);
   const [record] = read();
@@ -108,6 +110,7 @@ test("an id that is too long is refused and leaves nothing behind", () => {
     text: "",
     textSha256: null,
     parameters: undefined,
+    isAwaited: true,
   };
   expect(() => writer.intent(1, 0, 0, { ...fields, id: "x".repeat(256) })).toThrow(RangeError);
   expect(ring.head).toBe(0);
@@ -157,6 +160,7 @@ test("pieces are sent once, and their slots are reused in order on both sides", 
         text: "",
         textSha256: null,
         parameters: undefined,
+        isAwaited: true,
       };
       expect(typeof fields.session).toBe("number");
       expect(writer.intent(i, 0, 0, fields)).toBe(true);
@@ -180,6 +184,7 @@ test("pieces are sent once, and their slots are reused in order on both sides", 
     text: operation.text,
     textSha256: operation.textSha256,
     parameters: undefined,
+    isAwaited: true,
   });
   expect(ring.head - before).toBeLessThanOrEqual(136);
 });
@@ -207,7 +212,15 @@ test("a statement or decision whose slot was taken over is sent again", () => {
   const decision: Decision = { kind: "permit", rules: ["first"], obligations: {} };
   const send = (operation: Operation, decided: Decision): AuditRecord | undefined => {
     const statement = templates.statement(operation);
-    const fields = { id: operation.id, refused: false, session: "", text: "", textSha256: null, parameters: undefined };
+    const fields = {
+      id: operation.id,
+      refused: false,
+      session: "",
+      text: "",
+      textSha256: null,
+      parameters: undefined,
+      isAwaited: true,
+    };
     expect(writer.intent(1, 0, 0, { ...fields, statement, decision: templates.decision(decided, POLICY) })).toBe(true);
     return read()[0];
   };

@@ -21,7 +21,7 @@ function put(producer: RingProducer, number: number, sizeBytes: number, reserveB
   words[at / 4 + 2] = number;
   words[at / 4 + 3] = sizeBytes;
   bytes.fill(number % 251, at + 16, at + sizeBytes);
-  producer.commit(at, TYPE, sizeBytes);
+  producer.commit(at, TYPE, sizeBytes, true);
   return true;
 }
 
@@ -72,7 +72,7 @@ test("records of any size come out in order, many times around the ring", () => 
 
 test("positions go on past 2^32", () => {
   const ring = SharedRing.create();
-  ring.publish(2 ** 32 - 4 * RECORD_BYTES_MAX);
+  ring.publish(2 ** 32 - 4 * RECORD_BYTES_MAX, true);
   ring.release(2 ** 32 - 4 * RECORD_BYTES_MAX);
   const producer = new RingProducer(ring);
   const consumer = new RingConsumer(ring);
@@ -128,4 +128,23 @@ test("the durable sequence is whole though only its lower half is shared", () =>
     ring.setDurable(now);
     expect(ring.durableSince(known)).toBe(now);
   }
+});
+
+test("a record that is awaited is seen until it is read, whatever comes after it and wherever the count wraps", () => {
+  const ring = SharedRing.create();
+  const start = 2 ** 32 - 64;
+  ring.publish(start, true);
+  ring.release(start);
+  const producer = new RingProducer(ring);
+  const consumer = new RingConsumer(ring);
+  for (let n = 0; n < 20; n++) {
+    producer.commit(producer.reserve(8, 0), TYPE, 8, false);
+    expect(ring.isAwaited(consumer.position, ring.head)).toBe(false);
+  }
+  producer.commit(producer.reserve(8, 0), TYPE, 8, true);
+  producer.commit(producer.reserve(8, 0), TYPE, 8, false);
+  expect(ring.isAwaited(consumer.position, ring.head)).toBe(true);
+  const { head } = ring;
+  while (consumer.next(head) >= 0);
+  expect(ring.isAwaited(consumer.position, ring.head)).toBe(false);
 });

@@ -26,7 +26,13 @@ const STATE = 48;
 const DURABLE = 49;
 const NOTIFIED = 64;
 const ORDER = 80;
-const CONTROL_WORDS = 96;
+const AWAITED = 96;
+const CONTROL_WORDS = 112;
+
+/** Values of SLEEPING: the consumer waits for any record, or only for one that somebody awaits. */
+const AWAKE = 0;
+const FOR_ANY = 1;
+const FOR_AWAITED = 2;
 
 /** What the writer says of itself; 0 while it starts. */
 export const STATE_SERVING = 1;
@@ -63,10 +69,17 @@ export class SharedRing {
   get head(): number {
     return Atomics.load(this.#control, HEAD) >>> 0;
   }
-  /** Shows the consumer what was written, and wakes it if it sleeps. */
-  publish(head: number): void {
+  /** Shows the consumer what was written, and wakes it if it sleeps and is waiting for such a record. */
+  publish(head: number, isAwaited: boolean): void {
     Atomics.store(this.#control, HEAD, head | 0);
-    if (Atomics.load(this.#control, SLEEPING) === 1) this.wake();
+    if (isAwaited) Atomics.store(this.#control, AWAITED, head | 0);
+    const sleeping = Atomics.load(this.#control, SLEEPING);
+    if (sleeping === FOR_ANY || (isAwaited && sleeping === FOR_AWAITED)) this.wake();
+  }
+  /** Does a record that somebody awaits lie between the two positions? */
+  isAwaited(position: number, head: number): boolean {
+    const awaited = Atomics.load(this.#control, AWAITED) >>> 0;
+    return (head - awaited) >>> 0 < (head - position) >>> 0;
   }
   get tail(): number {
     return Atomics.load(this.#control, TAIL) >>> 0;
@@ -76,15 +89,22 @@ export class SharedRing {
   }
 
   wake(): void {
-    Atomics.store(this.#control, SLEEPING, 0);
+    Atomics.store(this.#control, SLEEPING, AWAKE);
     Atomics.notify(this.#control, SLEEPING);
   }
   /** Sleeps until something is published after `seen` or an order comes, at most for `durationMs`. */
   sleep(seen: number, durationMs: number): void {
-    Atomics.store(this.#control, SLEEPING, 1);
+    Atomics.store(this.#control, SLEEPING, FOR_ANY);
     // Looked at again after the word is set, so that a publication between the two is not slept over.
-    if (this.head === seen && this.order === ORDER_SERVE) Atomics.wait(this.#control, SLEEPING, 1, durationMs);
-    Atomics.store(this.#control, SLEEPING, 0);
+    if (this.head === seen && this.order === ORDER_SERVE) Atomics.wait(this.#control, SLEEPING, FOR_ANY, durationMs);
+    Atomics.store(this.#control, SLEEPING, AWAKE);
+  }
+  /** Sleeps until a record after `position` is awaited or an order comes, at most for `durationMs`. */
+  linger(position: number, durationMs: number): void {
+    Atomics.store(this.#control, SLEEPING, FOR_AWAITED);
+    if (!this.isAwaited(position, this.head) && this.order === ORDER_SERVE)
+      Atomics.wait(this.#control, SLEEPING, FOR_AWAITED, durationMs);
+    Atomics.store(this.#control, SLEEPING, AWAKE);
   }
 
   get state(): number {
@@ -159,13 +179,16 @@ export class RingProducer {
     return 0;
   }
 
-  /** Ends the record that reserve() made room for; `sizeBytes` may be smaller than what was asked for. */
-  commit(at: number, type: number, sizeBytes: number): void {
+  /**
+   * Ends the record that reserve() made room for; `sizeBytes` may be smaller than what was asked for. `isAwaited`:
+   * somebody waits until it is durable.
+   */
+  commit(at: number, type: number, sizeBytes: number, isAwaited: boolean): void {
     const size = aligned(sizeBytes);
     this.ring.words[at / 4] = size;
     this.ring.bytes[at + 4] = type;
     this.#head = (this.#head + size) >>> 0;
-    this.ring.publish(this.#head);
+    this.ring.publish(this.#head, isAwaited);
   }
 }
 

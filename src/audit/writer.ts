@@ -22,6 +22,8 @@ import { LogStore } from "./store.ts";
 /** Records in one transaction: enough to share one fsync well, few enough that the first of them does not wait long. */
 const GROUP_RECORDS_MAX = 2048;
 const LEAVES_BYTES = 4 * 1024 * 1024;
+/** How long records that nobody waits for are gathered before they are committed. */
+const LINGER_MS = 10;
 /** How long the writer looks at the ring before it sleeps: waking it costs about as much. */
 const SPIN_US_MAX = 50;
 /** After this long without a record the write-ahead log is moved into the file. */
@@ -101,10 +103,18 @@ class Writer {
     for (;;) {
       if (this.#ring.order === ORDER_ABANDON) return this.#store.close();
       const head = this.#ring.head;
-      if (head !== this.#consumer.position) this.#commitGroup(head);
-      else if (this.#ring.order !== ORDER_SERVE) return this.#end();
+      if (head !== this.#consumer.position) {
+        this.#linger(head);
+        this.#commitGroup(this.#ring.head);
+      } else if (this.#ring.order !== ORDER_SERVE) return this.#end();
       else this.#idle(head);
     }
+  }
+
+  /** What nobody waits for is given time to meet its like: an outcome its intent, a record the next one's fsync. */
+  #linger(head: number): void {
+    const { position } = this.#consumer;
+    if (!this.#ring.isAwaited(position, head)) this.#ring.linger(position, LINGER_MS);
   }
 
   #end(): void {

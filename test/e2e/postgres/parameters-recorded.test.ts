@@ -1,5 +1,5 @@
 /** The record of an execution holds the digest of its parameters, whether they were collected or streamed. */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { encodeExecute, encodeParse, encodeSync } from "../../../adapters/postgres/protocol/frontend.ts";
 import { startGateway, type Gateway } from "../../gateway.ts";
