@@ -166,6 +166,7 @@ function fingerprint(reading: Reading): string {
     reading.searchPath,
     temporaryNames === "unknown" ? null : [...temporaryNames].toSorted(),
     [...(redefinedNames ?? [])].toSorted(),
+    reading.mayBeTakenBack ?? false,
     reading.standardConformingStrings,
     reading.clientEncodingIsUtf8,
   ]);

@@ -18,6 +18,8 @@ export type Reading = {
    * was loaded (StatementEffect.redefines): the catalog does not speak for them. Left out: none.
    */
   readonly redefinedNames?: ReadonlySet<string>;
+  /** The transaction has changed settings that decide this: its end, or that of a part of it, may change them back. */
+  readonly mayBeTakenBack?: true;
   readonly standardConformingStrings: boolean;
   readonly clientEncodingIsUtf8: boolean;
   /** What the session has prepared under this name (SQL and protocol share the names). */

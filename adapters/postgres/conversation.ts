@@ -118,8 +118,6 @@ export class Conversation implements RunOwner, ReplyHandler {
   #awaited = 0;
   /** What was read in another process, for the frame that waits for it. */
   #slowAnalysis: { readonly sql: Uint8Array; readonly reading: Reading; readonly analysis: Analysis } | null = null;
-  /** Settings were changed inside the transaction, so that its end may change them back. */
-  #readingTouched = false;
   #settingsCannotBeAsked = false;
   #catalogTouched = false;
   #catalogIsStale = false;
@@ -788,7 +786,7 @@ export class Conversation implements RunOwner, ReplyHandler {
         effect.declaresCursor !== null ||
         effect.closesCursor !== null ||
         effect.createsTemporary !== null ||
-        (effect.transaction !== null && this.#readingTouched)
+        (effect.transaction !== null && this.#reading.mayBeTakenBack)
       ) {
         return true;
       }
@@ -981,7 +979,7 @@ export class Conversation implements RunOwner, ReplyHandler {
     else if (closesCursor !== null) this.#portals.commit(closesCursor.name, null);
     if (effect.redefines !== null) this.#reading.addRedefined(effect.redefines);
     if (effect.createsTemporary !== null) this.#reading.addTemporary(effect.createsTemporary);
-    if (effect.transaction !== null && this.#readingTouched) this.#reading.forget();
+    if (effect.transaction !== null) this.#reading.takenBack();
   }
 
   /** What an operation may have changed about how the next text is read. */
@@ -989,10 +987,7 @@ export class Conversation implements RunOwner, ReplyHandler {
     const { analysis } = run;
     if (analysis === null || run.onlyPrepares) return;
     const mayDoAnything = isUnread(analysis);
-    if (mayDoAnything || analysis.statements.some((effect) => effect.changesReading)) {
-      this.#reading.forget();
-      this.#readingTouched = true;
-    }
+    if (mayDoAnything || analysis.statements.some((effect) => effect.changesReading)) this.#reading.changed();
     if (mayDoAnything && isDone) this.#reading.addTemporary("unknown");
     if (mayDoAnything || analysis.statements.some((effect) => effect.changesCatalog)) this.#catalogTouched = true;
   }
@@ -1016,7 +1011,7 @@ export class Conversation implements RunOwner, ReplyHandler {
   }
 
   failed(): void {
-    if (this.#readingTouched) this.#reading.forget();
+    this.#reading.takenBack();
   }
 
   fatal(): void {
@@ -1028,10 +1023,7 @@ export class Conversation implements RunOwner, ReplyHandler {
     this.#settingsCannotBeAsked = false;
     if (status !== "I") return;
     this.#portals.keepOnly((portal) => portal.holds);
-    if (this.#readingTouched) {
-      this.#readingTouched = false;
-      this.#reading.forget();
-    }
+    this.#reading.settled();
     if (this.#catalogTouched) {
       this.#catalogTouched = false;
       this.#catalogIsStale = true;

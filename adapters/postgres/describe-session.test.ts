@@ -101,3 +101,31 @@ expectAccesses("several statements, and what cannot be read", [
   ],
   ["CREATE DOMAIN pg_temp.text AS int4; SELECT 'x'::text", "define create domain", "execute execute calls ? opaque"],
 ]);
+
+expectAccesses("a path that may have changed on the way", [
+  [
+    "CREATE TEMP TABLE t AS SELECT set_config('search_path', 'public', false); SELECT id FROM orders",
+    "execute execute calls pg_catalog.set_config",
+    "define create table as pg_temp.t",
+    "read select ?(?) opaque",
+  ],
+  [
+    "DECLARE c CURSOR WITH HOLD FOR SELECT set_config('search_path', 'public', false); SELECT id FROM orders",
+    "execute execute calls pg_catalog.set_config",
+    "read select ?(?) opaque",
+  ],
+  ["ROLLBACK; SELECT id FROM orders", "connect rollback ambient", "read select app.orders(id)"],
+]);
+
+expectAccesses(
+  "a transaction that has changed the path",
+  [
+    ["SELECT id FROM orders; COMMIT", "read select app.orders(id)", "connect commit ambient"],
+    ["SAVEPOINT a; SELECT id FROM orders", "connect savepoint ambient", "read select app.orders(id)"],
+    ["ROLLBACK; SELECT id FROM orders", "connect rollback ambient", "read select ?(?) opaque"],
+    ["COMMIT; SELECT id FROM orders", "connect commit ambient", "read select ?(?) opaque"],
+    ["ROLLBACK TO a; SELECT id FROM orders", "connect rollback to ambient", "read select ?(?) opaque"],
+    ["END; SELECT id FROM app.orders", "connect commit ambient", "read select app.orders(id)"],
+  ],
+  { mayBeTakenBack: true },
+);

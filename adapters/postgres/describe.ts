@@ -1,10 +1,10 @@
 /** What a parsed text does, under the reading of its session: pure, and never an exception. */
 import { UNKNOWN } from "../../src/core/operation.ts";
 import type { Access, Accesses } from "../../src/core/operation.ts";
-import type { Analysis, Reading, StatementEffect } from "./analysis.ts";
-import { ANY_EFFECT, NO_EFFECT } from "./describe/effect.ts";
+import type { Analysis, Reading, StatementEffect, TransactionEffect } from "./analysis.ts";
+import { ANY_EFFECT } from "./describe/effect.ts";
 import { StatementReader } from "./describe/statement.ts";
-import type { PreparedStatements } from "./describe/statement.ts";
+import type { InnerAnalysis, PreparedStatements } from "./describe/statement.ts";
 import { NotUnderstood } from "./describe/tree.ts";
 import type { Node } from "./describe/tree.ts";
 import type { ParsedStatement } from "./parser.ts";
@@ -52,7 +52,7 @@ export function describe(
     notUnderstood ??= outcome.unresolved;
     isSessionBound ||= outcome.isSessionBound;
     if (statements.length > 1) {
-      current = readingAfter(current, statement, outcome.effect);
+      current = readingAfter(current, outcome.effect);
       preparedNow = preparedAfter(preparedNow, outcome.effect);
     }
   }
@@ -81,7 +81,7 @@ function readStatement(
   reading: Reading,
   prepared: PreparedStatements,
 ): Outcome {
-  const innerAnalysis = (accesses: readonly Access[], understood: boolean, inner: Node): Analysis => {
+  const innerAnalysis: InnerAnalysis = (accesses, understood, inner, effect) => {
     const analysis: Analysis = {
       ...identity,
       accesses: atLeastOne(accesses, reading),
@@ -89,7 +89,7 @@ function readStatement(
       notUnderstood: understood ? null : "what was prepared could not be read",
       catalogDigest: reading.catalog?.digest ?? null,
       syntaxError: null,
-      statements: [NO_EFFECT],
+      statements: [effect],
     };
     innerStatements.set(analysis, inner);
     return analysis;
@@ -106,19 +106,22 @@ function readStatement(
 }
 
 /** The reading under which the next statement of the same text is read. */
-function readingAfter(reading: Reading, statement: Node, effect: StatementEffect): Reading {
+function readingAfter(reading: Reading, effect: StatementEffect): Reading {
   let { searchPath, catalog, temporaryNames, redefinedNames } = reading;
-  if (effect.changesReading) searchPath = null;
+  if (effect.changesReading || (reading.mayBeTakenBack && takesBack(effect.transaction))) searchPath = null;
   if (effect.createsTemporary === "unknown") temporaryNames = "unknown";
   else if (effect.createsTemporary && temporaryNames !== "unknown") {
     temporaryNames = new Set([...temporaryNames, ...effect.createsTemporary]);
-    // A new temporary relation changes what names mean, not where they are looked for.
-    if (statement.kind !== "VariableSetStmt") ({ searchPath } = reading);
   }
   if (effect.redefines === "all") catalog = null;
   else if (effect.redefines) redefinedNames = new Set([...(redefinedNames ?? []), ...effect.redefines]);
   const cursor = cursorAfter(reading, effect);
   return { ...reading, searchPath, catalog, temporaryNames, cursor, ...(redefinedNames ? { redefinedNames } : {}) };
+}
+
+/** The end of a transaction, or of a part of it: settings may go back to what they were. */
+function takesBack(transaction: TransactionEffect | null): boolean {
+  return transaction !== null && transaction !== "begin" && transaction !== "savepoint" && transaction !== "release";
 }
 
 /** What the text itself has opened before. */

@@ -6,6 +6,9 @@ import { parseSearchPath, resolveSearchPath } from "./search-path.ts";
 /** What the session must be asked: `SHOW` is used because it takes no snapshot and so disturbs no transaction. */
 export const READING_SETTINGS = ["search_path", "role", "session_authorization"] as const;
 
+/** Those that servers report by themselves when they change: session_authorization always has been, search_path since 18. */
+const REPORTED_SETTINGS: ReadonlySet<string> = new Set(["search_path", "session_authorization"]);
+
 export interface SessionNames {
   preparedStatement(name: string): Analysis | undefined;
   cursor(name: string): Analysis | undefined;
@@ -25,6 +28,8 @@ export class SessionReading {
   #builtFor: Catalog | null = null;
   /** Whether the answers to READING_SETTINGS still hold. */
   isStale = true;
+  /** Settings were changed inside the transaction, so that its end may change them back. */
+  #mayBeTakenBack = false;
 
   constructor(
     database: string,
@@ -45,6 +50,7 @@ export class SessionReading {
     if (name === "standard_conforming_strings") this.#standardConformingStrings = value === "on";
     else if (name === "client_encoding") this.#clientEncodingIsUtf8 = value === "UTF8";
     else if (name === "server_version") this.#serverMajor = majorOf(value);
+    else if (REPORTED_SETTINGS.has(name)) this.changed();
     else return;
     this.#built = null;
   }
@@ -56,8 +62,28 @@ export class SessionReading {
     this.#built = null;
   }
 
-  /** A statement ran that may have changed the settings. */
-  forget(): void {
+  get mayBeTakenBack(): boolean {
+    return this.#mayBeTakenBack;
+  }
+
+  /** A statement ran that may have changed the settings, for good or until the transaction or a part of it ends. */
+  changed(): void {
+    this.#mayBeTakenBack = true;
+    this.#forget();
+  }
+
+  /** A transaction, or a part of it, has ended or failed: what was changed in it may be as it was. */
+  takenBack(): void {
+    if (this.#mayBeTakenBack) this.#forget();
+  }
+
+  /** No transaction is open: from now on nothing can be taken back. */
+  settled(): void {
+    this.takenBack();
+    this.#mayBeTakenBack = false;
+  }
+
+  #forget(): void {
     this.#settings = null;
     this.isStale = true;
     this.#built = null;
@@ -97,7 +123,12 @@ export class SessionReading {
    * nothing is taken for granted, so a text is read as opaque.
    */
   untrusted(): Reading {
-    return { ...this.#build(this.#currentCatalog()), searchPath: null, standardConformingStrings: false };
+    return {
+      ...this.#build(this.#currentCatalog()),
+      searchPath: null,
+      standardConformingStrings: false,
+      clientEncodingIsUtf8: false,
+    };
   }
 
   /** How a text that was parsed under `then` is read now: its names are looked up anew, its strings are as they were parsed. */
@@ -125,6 +156,7 @@ export class SessionReading {
       serverMajor: this.#serverMajor,
       searchPath: this.#searchPath(catalog),
       temporaryNames: this.#temporaryNames,
+      ...(this.#mayBeTakenBack ? { mayBeTakenBack: true } : {}),
       standardConformingStrings: this.#standardConformingStrings,
       clientEncodingIsUtf8: this.#clientEncodingIsUtf8,
       preparedStatement: (name) => this.#names.preparedStatement(name),

@@ -339,11 +339,16 @@ export class Replies {
   #beginCopy(type: number, head: Entry | undefined): void {
     if (head === undefined || (head.kind !== "query" && head.kind !== "execute")) return this.#violation(type, head);
     const isIn = type === BACKEND.copyIn;
-    let behind = this.#head + 1;
-    while (isIn && this.#queue[behind]?.kind === "sync") behind++;
-    const syncs = this.#queue.splice(this.#head + 1, behind - this.#head - 1);
+    const syncs = isIn ? this.#takeSyncsBehindHead() : [];
     this.#copy = { entry: head, direction: isIn ? "in" : "out", syncs, hasData: false, isEnded: false };
     this.#doubtfulSyncs = 0;
+  }
+
+  #takeSyncsBehindHead(): Entry[] {
+    const from = this.#head + 1;
+    let to = from;
+    while (this.#queue[to]?.kind === "sync") to++;
+    return this.#queue.splice(from, to - from);
   }
 
   /** A COPY has failed: before it read anything, and the Syncs behind it will be answered, or perhaps later. */

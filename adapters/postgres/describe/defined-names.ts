@@ -29,7 +29,6 @@ export class DefinedNames {
     return {
       ...NO_EFFECT,
       changesCatalog: true,
-      changesReading: isTemporary,
       redefines: this.#redefined === "all" || this.#redefined.length > 0 ? this.#redefined : null,
       createsTemporary: isTemporary ? this.#temporary : null,
     };

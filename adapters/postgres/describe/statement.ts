@@ -21,7 +21,12 @@ import type { Node } from "./tree.ts";
 import { wordSet } from "./word-list.ts";
 
 /** Makes the analysis of a statement that is kept under a name (PREPARE, DECLARE); its text is the whole statement's. */
-export type InnerAnalysis = (accesses: readonly Access[], understood: boolean, inner: Node) => Analysis;
+export type InnerAnalysis = (
+  accesses: readonly Access[],
+  understood: boolean,
+  inner: Node,
+  effect: StatementEffect,
+) => Analysis;
 
 /** What the server keeps under a name, as the statement that was prepared, to be read again under the reading of now. */
 export type PreparedStatements = (name: string) => Node | undefined;
@@ -178,7 +183,7 @@ export class StatementReader {
     const nested = this.#nested(query);
     this.#collector.include(nested.accesses);
     this.#collector.unresolved ??= nested.unresolved;
-    const analysis = this.#innerAnalysis(nested.accesses, nested.unresolved === null, query);
+    const analysis = this.#innerAnalysis(nested.accesses, nested.unresolved === null, query, nested.effect);
     for (const type of nodesOf(fields["argtypes"])) this.#queries("select").expressions.node(type, NOTHING_AROUND);
     return { ...NO_EFFECT, prepares: { name: textOf(fields["name"]), analysis } };
   }
@@ -205,14 +210,15 @@ export class StatementReader {
     const nested = this.#nested(query);
     this.#collector.include(nested.accesses);
     this.#collector.unresolved ??= nested.unresolved;
-    const analysis = this.#innerAnalysis(nested.accesses, nested.unresolved === null, query);
+    const analysis = this.#innerAnalysis(nested.accesses, nested.unresolved === null, query, nested.effect);
     const options = typeof fields["options"] === "number" ? fields["options"] : 0;
     const declaresCursor = {
       name: textOf(fields["portalname"]),
       holds: (options & CURSOR_OPTION_HOLD) !== 0,
       analysis,
     };
-    return { ...NO_EFFECT, declaresCursor };
+    // What the query does, it may do at once, with FETCH, or when the transaction ends.
+    return { ...NO_EFFECT, changesReading: nested.effect.changesReading, declaresCursor };
   }
 
   /** FETCH and MOVE go on with the cursor's query: whoever may run that may go on. */
@@ -223,7 +229,7 @@ export class StatementReader {
     this.#collector.include(analysis.accesses);
     if (!analysis.understood)
       this.#collector.unresolved ??= analysis.notUnderstood ?? "the cursor's query could not be read";
-    return NO_EFFECT;
+    return { ...NO_EFFECT, changesReading: analysis.statements.some((effect) => effect.changesReading) };
   }
 
   #copy(fields: Fields): StatementEffect {

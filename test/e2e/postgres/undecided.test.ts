@@ -14,7 +14,8 @@ import {
 } from "../../../adapters/postgres/protocol/frontend.ts";
 import { encodeSslRequest } from "../../../adapters/postgres/protocol/startup.ts";
 import { LOG_FILE } from "../../../src/audit/schema.ts";
-import { type Policed, policyFiles, startPoliced } from "./policed.ts";
+import { bind } from "./messages.ts";
+import { expectRefusal, type Policed, policyFiles, rowsOf, startPoliced } from "./policed.ts";
 import { rows, sqlStates } from "./transcript.ts";
 import { WireClient } from "./wire-client.ts";
 
@@ -161,4 +162,40 @@ test("COPY data behind a statement whose record is still on its way", async () =
   await client.ready(2).catch(() => client.received);
   expectNothingSmuggled();
   await table.terminate();
+});
+
+test("a name that means something else once the same text has ended the transaction", async () => {
+  const client = await policed.connect();
+  const ends = ["ROLLBACK", "COMMIT", "ROLLBACK TO a", "END", "ABORT", "COMMIT AND CHAIN"];
+  for (const end of ends) {
+    await client.ask(encodeQuery("BEGIN; SAVEPOINT a; SET LOCAL search_path = mine"));
+    expect(await rowsOf(client, "SELECT name FROM secret")).toEqual([["mine"]]);
+    expectRefusal(await client.ask(encodeQuery(`${end}; SELECT name FROM secret`)), null);
+    expect(sqlStates(await client.ask(encodeQuery("ROLLBACK")))).toEqual([]);
+    // What names its schema does not depend on it.
+    await client.ask(encodeQuery("BEGIN; SAVEPOINT a; SET LOCAL search_path = mine"));
+    expect(rows(await client.ask(encodeQuery(`${end}; SELECT name FROM mine.secret`)))).toEqual([["mine"]]);
+    expect(sqlStates(await client.ask(encodeQuery("ROLLBACK")))).toEqual([]);
+  }
+  await client.terminate();
+});
+
+test("a path that is changed by what was prepared or declared in SQL, and runs under its name", async () => {
+  const change = "SELECT set_config('search_path', 'public', false)";
+  const ways: readonly (readonly [string, readonly Uint8Array[]])[] = [
+    [`PREPARE p AS ${change}`, [encodeQuery("EXECUTE p")]],
+    [`PREPARE p AS ${change}`, [bind("", "p"), encodeExecute(""), SYNC]],
+    [`BEGIN; DECLARE c CURSOR FOR ${change}`, [encodeQuery("FETCH c")]],
+    [`BEGIN; DECLARE c CURSOR FOR ${change}`, [encodeExecute("c"), SYNC]],
+    [`DECLARE c CURSOR WITH HOLD FOR ${change}`, []],
+  ];
+  for (const [before, messages] of ways) {
+    const client = await policed.connect();
+    await client.ask(encodeQuery("SET search_path = mine"));
+    expect(sqlStates(await client.ask(encodeQuery(before)))).toEqual([]);
+    if (messages.length > 0) expect(sqlStates(await client.ask(...messages))).toEqual([]);
+    expect(await rowsOf(client, "SHOW search_path")).toEqual([["public"]]);
+    expectRefusal(await client.ask(encodeQuery("SELECT name FROM secret")), null);
+    await client.terminate();
+  }
 });
