@@ -23,6 +23,7 @@ afterAll(async () => {
   await roads.stop();
 });
 
+// Left out where no Python with venv and psycopg can be had.
 test.skipIf(python === null)("every way that psycopg speaks", async () => {
   let direct: unknown = null;
   for (const road of roads.all) {
