@@ -345,7 +345,6 @@ export class Conversation implements RunOwner, ReplyHandler {
       case FRONTEND.copyDone:
       case FRONTEND.copyFail:
         // A COPY may be about to begin; if none is, it is left over from one that failed, and the server would ignore it.
-        this.#closeUnit();
         if (this.#replies.inFlight > 0 || this.#unstartedRuns > 0) return this.#flushForBarrier();
         if (!frame.isLast) this.#streaming = "dropped";
         return true;
@@ -677,9 +676,10 @@ export class Conversation implements RunOwner, ReplyHandler {
     return unseenAnalysis(unseenText(of, name), this.#parts.database.name);
   }
 
-  /** Waits for replies that the server may not send by itself before a Sync. */
+  /** Waits for replies that the server may not send by itself before a Sync; what waits to be sent goes first. */
   #flushForBarrier(): false {
-    if (!this.#isFlushed && this.#segmentIsOpen && this.#unit === null && this.#unstartedRuns === 0) {
+    this.#closeUnit();
+    if (!this.#isFlushed && this.#segmentIsOpen && this.#unstartedRuns === 0) {
       this.#write(this.#sessionPermit, encodeFlush());
       this.#isFlushed = true;
     }
