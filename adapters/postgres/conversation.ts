@@ -51,6 +51,8 @@ type Statement = {
   analysis: Analysis;
   /** The bytes it was parsed from. */
   readonly sql: Uint8Array;
+  /** The name under which those bytes prepare it, among other statements perhaps; null: they are the statement. */
+  readonly preparedAs: string | null;
   /** How it was read last; its strings are always those of the first time. */
   readUnder: Reading;
 };
@@ -404,6 +406,7 @@ export class Conversation implements RunOwner, ReplyHandler {
 
   #onQuery(frame: Frame): boolean {
     this.#closeUnit();
+    if (this.#isPipelineUnderWay) return this.#flushForBarrier();
     const sql = frame.isLast ? decodeQuery(frame.body) : null;
     if (sql === null || sql.length > this.#parts.statementBytesMax)
       return this.#refuseTooLong(frame, "query", "request");
@@ -425,17 +428,24 @@ export class Conversation implements RunOwner, ReplyHandler {
     return true;
   }
 
+  /** The server takes a Query or FunctionCall or skips it, according to what becomes of the pipeline it stands in. */
+  get #isPipelineUnderWay(): boolean {
+    return this.#segmentIsOpen && (this.#replies.inFlight > 0 || this.#unstartedRuns > 0);
+  }
+
   #onParse(frame: Frame): boolean {
     this.#closeUnit();
     const parse = frame.isLast ? decodeParse(frame.body) : null;
     if (parse === null || parse.sql.length > this.#parts.statementBytesMax)
       return this.#refuseTooLong(frame, "prepare", "pipelined");
+    if (!this.#canTell(parse.name)) return false;
     const readUnder = this.#readingNow();
     if (readUnder === null) return false;
     const analysis = this.#analyseUnder(parse.sql, readUnder);
     if (analysis === null) return false;
     const sql = parse.sql.slice(); // The frame is a view into a chunk, which the statement would keep alive.
-    const name = this.#statements.announce(parse.name, this.#segment, { analysis, sql, readUnder });
+    const statement = { analysis, sql, preparedAs: null, readUnder };
+    const name = this.#statements.announce(parse.name, this.#segment, statement);
     const unit = this.#openUnit(analysis, "prepare");
     unit.run.messages.push({
       bytes: frame.raw,
@@ -448,6 +458,10 @@ export class Conversation implements RunOwner, ReplyHandler {
   #onBind(frame: Frame): boolean {
     const head = decodeBindHead(frame.body);
     if (head === null) throw new FramingError("a Bind message without its names");
+    if (!this.#canTell(head.statement) || !this.#canTell(head.portal)) return false;
+    // Another Bind is another operation, with parameters of its own.
+    if (this.#unit?.kind === "bind") this.#closeUnit();
+    if (this.#barriers > 0) return this.#flushForBarrier();
     const found = this.#statements.lookup(head.statement, this.#segment);
     if (found.kind === "wait") return this.#flushForBarrier();
     let analysis: Analysis | null;
@@ -479,11 +493,14 @@ export class Conversation implements RunOwner, ReplyHandler {
 
   #onExecute(frame: Frame): boolean {
     const { portal: name } = decodeExecute(frame.body);
+    if (!this.#canTell(name)) return false;
+    if (this.#barriers > 0) return this.#flushForBarrier();
     const found = this.#portals.lookup(name, this.#segment);
     if (found.kind === "wait") return this.#flushForBarrier();
     const portal = found.kind === "known" ? found.value : null;
     const analysis = portal?.analysis ?? this.#unseen("portal", name);
-    if (this.#unit !== null && this.#unit.analysis !== analysis) this.#closeUnit();
+    const isOfUnit = this.#unit?.analysis === analysis && this.#unit.parameters === (portal?.parameters ?? null);
+    if (!isOfUnit) this.#closeUnit();
     const unit = this.#openUnit(analysis, "bind");
     unit.run.messages.push({ bytes: frame.raw, reply: "execute", settle: null });
     if (portal === null) unit.run.closer ??= { sqlState: "34000" };
@@ -493,7 +510,8 @@ export class Conversation implements RunOwner, ReplyHandler {
   }
 
   #onDescribe(frame: Frame): boolean {
-    const { of } = decodeDescribe(frame.body);
+    const { of, name } = decodeDescribe(frame.body);
+    if (!this.#canTell(name)) return false;
     this.#control({
       bytes: frame.raw,
       reply: of === "statement" ? "describeStatement" : "describePortal",
@@ -504,6 +522,7 @@ export class Conversation implements RunOwner, ReplyHandler {
 
   #onClose(frame: Frame): boolean {
     const { of, name } = decodeClose(frame.body);
+    if (!this.#canTell(name)) return false;
     const settle =
       of === "statement" ? this.#withdrawName(this.#statements, name) : this.#withdrawName(this.#portals, name);
     this.#control({ bytes: frame.raw, reply: "close", settle });
@@ -512,6 +531,7 @@ export class Conversation implements RunOwner, ReplyHandler {
 
   #onFunctionCall(frame: Frame): boolean {
     this.#closeUnit();
+    if (this.#isPipelineUnderWay) return this.#flushForBarrier();
     const head = decodeFunctionCallHead(frame.body);
     if (head === null) throw new FramingError("a FunctionCall message without its function");
     const reading = this.#readingNow();
@@ -657,19 +677,39 @@ export class Conversation implements RunOwner, ReplyHandler {
     }
     const now = this.#readingNow();
     if (now === null) return null;
-    if (this.#reading.isStale && now !== this.#reading.current()) return this.#analyseUnder(statement.sql, now);
+    if (this.#reading.isStale && now !== this.#reading.current()) return this.#analyseStatement(statement, now);
     const again = this.#reading.again(statement.readUnder);
-    const analysis = this.#analyseUnder(statement.sql, again);
+    const analysis = this.#analyseStatement(statement, again);
     if (analysis === null) return null;
     statement.analysis = analysis;
     statement.readUnder = again;
     return analysis;
   }
 
+  #analyseStatement(statement: Statement, reading: Reading): Analysis | null {
+    const analysis = this.#analyseUnder(statement.sql, reading);
+    const { preparedAs } = statement;
+    if (analysis === null || preparedAs === null) return analysis;
+    const prepares = analysis.statements.findLast((effect) => effect.prepares?.name === preparedAs)?.prepares;
+    return prepares?.analysis ?? analysis;
+  }
+
   /** For `EXECUTE name` in SQL. */
   #preparedBySql(name: string): Analysis | undefined {
     const found = this.#statements.lookup(name, this.#segment);
     return found.kind === "known" ? found.value.analysis : undefined;
+  }
+
+  /**
+   * Which name these bytes are to the server depends on client_encoding, unless they are plain ASCII. False: something
+   * is under way that may change it; come again. Throws when it is not UTF-8.
+   */
+  #canTell(name: string): boolean {
+    if (isAscii(name)) return true;
+    const reading = this.#readingNow();
+    if (reading !== null && !reading.clientEncodingIsUtf8)
+      throw new FramingError("a name that is not plain ASCII came while client_encoding is not UTF8");
+    return reading !== null;
   }
 
   #unseen(of: "statement" | "portal", name: string): Analysis {
@@ -813,7 +853,11 @@ export class Conversation implements RunOwner, ReplyHandler {
   send(run: Run): void {
     this.#unstartedRuns--;
     const { permit } = run;
-    if (this.#hasEnded || permit === null) return;
+    if (permit === null) return;
+    if (this.#hasEnded) {
+      this.#parts.door.finish(permit, { status: "skipped" });
+      return;
+    }
     const isSkipped = this.#replies.isSkipping;
     run.isSent = !isSkipped;
     const last = run.messages.findLastIndex((message) => message.reply !== null);
@@ -829,10 +873,18 @@ export class Conversation implements RunOwner, ReplyHandler {
 
   refuse(run: Run, no: Refusal, permit: Permit | null): void {
     this.#unstartedRuns--;
-    if (this.#hasEnded) return;
     for (const message of run.messages) message.settle?.(false);
     run.messages.length = 0;
-    if (permit === null) return this.#refuseUnrecorded(run, no);
+    if (this.#hasEnded) {
+      if (permit !== null) this.#parts.door.finish(permit, { status: "refused" });
+      return;
+    }
+    if (permit === null) this.#refuseUnrecorded(run, no);
+    else this.#refuseRecorded(run, no, permit);
+    this.#drive();
+  }
+
+  #refuseRecorded(run: Run, no: Refusal, permit: Permit): void {
     if (this.#replies.isSkipping) {
       // The server would not have looked at it.
       this.#liftBarrier(run);
@@ -855,6 +907,7 @@ export class Conversation implements RunOwner, ReplyHandler {
       run.isHouse ||
       run.form !== "request" ||
       this.#status !== "I" ||
+      this.#replies.isInSegment ||
       this.#replies.inFlight > 0 ||
       this.#unstartedRuns > 0
     ) {
@@ -862,9 +915,8 @@ export class Conversation implements RunOwner, ReplyHandler {
     }
     this.forward(encodeRefusal(no, "ERROR", closerOf(run)));
     this.forward(encodeReadyForQuery("I"));
-    if (this.#lastUnstarted === run) this.#lastUnstarted = null;
     if (this.#streaming === run) this.#streaming = "dropped";
-    this.#drive();
+    this.#sendTrailer(run);
   }
 
   #sendTrailer(run: Run): void {
@@ -883,7 +935,7 @@ export class Conversation implements RunOwner, ReplyHandler {
   }
 
   pending(approval: PendingApproval): void {
-    this.forward(
+    this.#replies.insert(
       encodeNotice([
         ["S", "NOTICE"],
         ["V", "NOTICE"],
@@ -964,7 +1016,8 @@ export class Conversation implements RunOwner, ReplyHandler {
     const { prepares, deallocates, declaresCursor, closesCursor } = effect;
     if (prepares !== null) {
       const sql = new TextEncoder().encode(prepares.analysis.text);
-      this.#statements.commit(prepares.name, { analysis: prepares.analysis, sql, readUnder });
+      const { name, analysis } = prepares;
+      this.#statements.commit(name, { analysis, sql, preparedAs: name, readUnder });
     }
     if (deallocates === "all") this.#statements.keepOnly(() => false);
     else if (deallocates !== null) this.#statements.commit(deallocates.name, null);
@@ -1018,9 +1071,10 @@ export class Conversation implements RunOwner, ReplyHandler {
     this.#fatalSeen = true;
   }
 
-  ready(status: TransactionStatus): void {
+  ready(status: TransactionStatus, isHouse: boolean): void {
     this.#status = status;
-    this.#settingsCannotBeAsked = false;
+    // Not when it was the question itself that failed: it would be asked again at once, and again.
+    if (!isHouse) this.#settingsCannotBeAsked = false;
     if (status !== "I") return;
     this.#portals.keepOnly((portal) => portal.holds);
     this.#reading.settled();
@@ -1092,6 +1146,11 @@ function isSameReading(a: Reading, b: Reading): boolean {
     a.clientEncodingIsUtf8 === b.clientEncodingIsUtf8 &&
     a.searchPath?.join("\n") === b.searchPath?.join("\n")
   );
+}
+
+function isAscii(text: string): boolean {
+  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 0x7f) return false;
+  return true;
 }
 
 /** Not even its statements are known: it may do anything. What is known of a statement says what it changes. */

@@ -44,7 +44,8 @@ export interface ReplyHandler {
   refusalFor(entry: Entry): Uint8Array;
   /** CommandComplete or EmptyQueryResponse of one statement of a run. */
   statementDone(run: Run): void;
-  ready(status: TransactionStatus): void;
+  /** ReadyForQuery; `isHouse` when it answers the gateway's own statements. */
+  ready(status: TransactionStatus, isHouse: boolean): void;
   parameter(name: string, value: string): void;
   /** Replies to the gateway's own statements. */
   houseRow(run: Run, body: Uint8Array): void;
@@ -92,7 +93,8 @@ export class Replies {
   #carry: Uint8Array | null = null;
   /** What is left of a message that passes by its header. */
   #passing = 0;
-  #passingIsForwarded = true;
+  /** The gateway's own messages to the client that wait for the end of that one. */
+  #inserted: Uint8Array[] = [];
   /** After an error the server skips everything until the next Sync. */
   #skipping = false;
   /** A message of the extended protocol was sent since the last Sync. */
@@ -119,6 +121,11 @@ export class Replies {
   /** True while the server skips what it is sent: after an error, and no Sync is on its way yet. */
   get isSkipping(): boolean {
     return this.#skipping && this.inFlight === 0;
+  }
+
+  /** The server has taken messages of the extended protocol, and waits for the Sync that ends what they began. */
+  get isInSegment(): boolean {
+    return this.#segmentIsOpen;
   }
 
   get isCopyingIn(): boolean {
@@ -178,6 +185,12 @@ export class Replies {
     }
   }
 
+  /** Sends the client a message of the gateway's own, between the server's. */
+  insert(message: Uint8Array): void {
+    if (this.#passing > 0) this.#inserted.push(message);
+    else this.#handler.forward(message);
+  }
+
   /** Takes bytes from the server. Throws ReplyViolation. */
   accept(received: Uint8Array): void {
     if (this.#held.length > 0) {
@@ -196,7 +209,13 @@ export class Replies {
     this.#passing -= position;
     this.#bytes += position;
     /** Start of what is to be forwarded and is not yet. */
-    let from = this.#passingIsForwarded ? 0 : position;
+    let from = 0;
+    if (this.#passing === 0 && this.#inserted.length > 0) {
+      this.#handler.forward(chunk.subarray(0, position));
+      from = position;
+      for (const message of this.#inserted) this.#handler.forward(message);
+      this.#inserted = [];
+    }
 
     while (chunk.length - position >= HEADER_BYTES) {
       const type = chunk[position] ?? 0;
@@ -237,7 +256,6 @@ export class Replies {
       const taken = Math.min(end, chunk.length);
       this.#bytes += taken - position;
       this.#passing = end - taken;
-      this.#passingIsForwarded = true;
       position = taken;
     }
     if (position > from) this.#handler.forward(chunk.subarray(from, position));
@@ -405,7 +423,7 @@ export class Replies {
       if (this.#doubtfulSyncs === 0) this.#violation(BACKEND.readyForQuery, head);
       this.#doubtfulSyncs--;
       this.#skipping = false;
-      this.#handler.ready(status);
+      this.#handler.ready(status, false);
       return null;
     }
     const failure = this.#failure;
@@ -415,7 +433,7 @@ export class Replies {
     this.#shift();
     head.settle?.(failure === null);
     if (head.run !== null && head.endsRun) this.#endRun(head.run, failure === null ? "done" : "failed", failure);
-    this.#handler.ready(status);
+    this.#handler.ready(status, isHouse);
     return isHouse ? new Uint8Array(0) : null;
   }
 

@@ -14,9 +14,10 @@ import {
 } from "../../../adapters/postgres/protocol/frontend.ts";
 import { encodeSslRequest } from "../../../adapters/postgres/protocol/startup.ts";
 import { LOG_FILE } from "../../../src/audit/schema.ts";
-import { bind } from "./messages.ts";
+import { startGateway } from "../../gateway.ts";
+import { bind, run } from "./messages.ts";
 import { expectRefusal, type Policed, policyFiles, rowsOf, startPoliced } from "./policed.ts";
-import { rows, sqlStates } from "./transcript.ts";
+import { rows, sqlStates, types } from "./transcript.ts";
 import { WireClient } from "./wire-client.ts";
 
 const SYNC = encodeSync();
@@ -198,4 +199,52 @@ test("a path that is changed by what was prepared or declared in SQL, and runs u
     expectRefusal(await client.ask(encodeQuery("SELECT name FROM secret")), null);
     await client.terminate();
   }
+});
+
+test("names that only another encoding tells apart", async () => {
+  const client = await policed.connect();
+  await client.ask(encodeParse("é", "SELECT 'first'"), encodeParse("Ã©", "SELECT 'second'"), SYNC);
+  expect(rows(await client.ask(bind("ü", "é"), encodeExecute("ü"), SYNC))).toEqual([["first"]]);
+  await client.ask(encodeQuery("SET client_encoding = 'LATIN1'"));
+  // These two bytes were the first one's name, and are the second one's now.
+  client.send(bind("", "é"), encodeExecute(""), SYNC);
+  const messages = await client.end();
+  expect(rows(messages)).toEqual([]);
+  expect(sqlStates(messages)).toEqual(["08P01"]);
+});
+
+test("a statement that was prepared among others is no more than itself when it is read again", async () => {
+  const client = await policed.connect();
+  await client.ask(encodeQuery("SET search_path = mine"));
+  await client.ask(encodeQuery("DEALLOCATE ALL; PREPARE p AS SELECT name FROM secret"));
+  await client.ask(encodeQuery("PREPARE kept AS SELECT 'kept'; SET search_path = mine, public"));
+  const messages = await client.ask(bind("", "p"), encodeExecute(""), bind("", "kept"), encodeExecute(""), SYNC);
+  expect(rows(messages)).toEqual([["mine"], ["kept"]]);
+  await client.terminate();
+});
+
+test("what was prepared or declared in SQL is known to the messages right behind it", async () => {
+  const client = await policed.connect();
+  client.send(
+    encodeQuery("BEGIN; PREPARE p AS SELECT 'prepared'; DECLARE c CURSOR FOR SELECT 'declared'"),
+    Buffer.concat([bind("", "p"), encodeExecute(""), encodeExecute("c"), SYNC]),
+    Buffer.concat([run("DEALLOCATE p"), run("SELECT 'more'"), SYNC, encodeQuery("ROLLBACK")]),
+  );
+  const messages = await client.ready(4);
+  expect(sqlStates(messages)).toEqual([]);
+  expect(rows(messages)).toEqual([["prepared"], ["declared"], ["more"]]);
+  await client.terminate();
+});
+
+test("a refused Query in a pipeline that has failed is skipped, and does not end the skipping", async () => {
+  // So that the refusal does not wait for its record, and the failure is not known yet.
+  const gateway = await startGateway({ postgres: policed.server, policyFiles: POLICY, durability: "relaxed" });
+  const client = await WireClient.logIn(gateway, { database: "db", password: await gateway.token("ann") });
+  await rowsOf(client, "SELECT id FROM item");
+  client.send(run("SELECT 1/0"), encodeQuery(SMUGGLED), run("INSERT INTO item VALUES (1)"), SYNC);
+  expect(types(await client.ready())).toBe("1EZ");
+  expect(await rowsOf(client, "SELECT 'alive'")).toEqual([["alive"]]);
+  expect(policed.server.psql("SELECT count(*) FROM item")).toBe("0");
+  await client.terminate();
+  await gateway.stop();
 });

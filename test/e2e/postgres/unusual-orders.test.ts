@@ -6,6 +6,7 @@ import {
   encodeDescribe,
   encodeExecute,
   encodeFlush,
+  encodeFunctionCall,
   encodeParse,
   encodeQuery,
   encodeSync,
@@ -16,6 +17,9 @@ import { Roads } from "./roads.ts";
 const SYNC = encodeSync();
 const FLUSH = encodeFlush();
 const DONE = encodeCopyDone();
+/** The OID of length(text). */
+const LENGTH = 1317;
+const ABC = Buffer.from("abc");
 
 let roads: Roads;
 
@@ -114,4 +118,29 @@ test("a time limit that passes between two messages is told at the next, be it a
     await client.ask(run("SELECT 'alive'"), SYNC);
   });
   expect(letters(seen)).toBe("CZ1EZ1EZ12DCZ");
+});
+
+test("a Query or a FunctionCall is skipped with the pipeline it stands in, and so is what follows", async () => {
+  const call = encodeFunctionCall({ functionOid: LENGTH, argumentFormats: [], arguments: [ABC], resultFormat: 0 });
+  const seen = await roads.compare(async (client) => {
+    for (const skipped of [encodeQuery("SELECT 'skipped'"), encodeQuery("SELEC"), call]) {
+      client.send(run("SELECT 1/0"), skipped, run("INSERT INTO item VALUES (3)"), encodeQuery("SELECT 'too'"), SYNC);
+      await client.ready();
+    }
+    client.send(run("SELECT 1"), call, encodeQuery("SELECT 2"), run("SELECT 3"), FLUSH, SYNC);
+    await client.ready(3);
+    await client.ask(encodeQuery("SELECT count(*) FROM item"));
+  });
+  expect(letters(seen)).toBe("1EZ1EZ1EZ12DCVZTDCZ12DCZTDCZ");
+});
+
+test("a client that takes the gateway's own names", async () => {
+  const seen = await roads.compare(async (client) => {
+    client.send(encodeParse("weir_settings", "SELECT 1"), encodeParse("weir_refused", "SELECT 2"), SYNC);
+    await client.ready();
+    await client.ask(encodeQuery("SET search_path = public"));
+    await client.ask(encodeQuery("SELECT 'alive'"));
+    await client.ask(bind("weir_settings", "weir_settings"), encodeExecute("weir_settings"), SYNC);
+  });
+  expect(letters(seen)).toBe("11ZCZTDCZ2DCZ");
 });
