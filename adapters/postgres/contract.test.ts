@@ -1,12 +1,7 @@
 /** The Postgres adapter under the suite that every adapter runs, in front of a real server. */
 import { Client } from "pg";
-import {
-  describeAdapter,
-  type Answer,
-  type ContractTarget,
-  type RefusedLogin,
-  type Thing,
-} from "../../test/adapter-contract.ts";
+import { describeAdapter } from "../../test/adapter-contract.ts";
+import type { Answer, ContractTarget, RefusedLogin, Thing } from "../../test/contract/harness.ts";
 import { errorIn, rows } from "../../test/e2e/postgres/transcript.ts";
 import { type Message, WireClient, WireClosed } from "../../test/e2e/postgres/wire-client.ts";
 import { startPostgres } from "../../test/servers/postgres.ts";
