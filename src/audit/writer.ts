@@ -26,6 +26,8 @@ const LEAVES_BYTES = 4 * 1024 * 1024;
 const LINGER_MS = 10;
 /** How long the writer looks at the ring before it sleeps: waking it costs about as much. */
 const SPIN_US_MAX = 50;
+/** It looks for less long each time it looked in vain: on a busy machine somebody else needs the processor more. */
+const SPIN_US_MIN = 3;
 /** After this long without a record the write-ahead log is moved into the file. */
 const QUIET_MS = 200;
 
@@ -43,6 +45,7 @@ class Writer {
   readonly #waiting = new Map<number, Waiting>();
   /** The last sequence that is in the log. */
   #sequence = 0;
+  #spinUs = SPIN_US_MAX;
 
   constructor(settings: WriterSettings, ring: SharedRing) {
     this.#settings = settings;
@@ -187,10 +190,14 @@ class Writer {
   }
 
   #idle(head: number): void {
-    const until = Bun.nanoseconds() + SPIN_US_MAX * 1000;
+    const until = Bun.nanoseconds() + this.#spinUs * 1000;
     while (Bun.nanoseconds() < until) {
-      if (this.#ring.head !== head || this.#ring.order !== ORDER_SERVE) return;
+      if (this.#ring.head !== head || this.#ring.order !== ORDER_SERVE) {
+        this.#spinUs = Math.min(this.#spinUs * 2, SPIN_US_MAX);
+        return;
+      }
     }
+    this.#spinUs = Math.max(this.#spinUs / 2, SPIN_US_MIN);
     this.#ring.sleep(head, QUIET_MS);
     if (this.#ring.head !== head || this.#ring.order !== ORDER_SERVE) return;
     this.#store.checkpoint();
