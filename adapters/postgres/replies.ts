@@ -273,6 +273,8 @@ export class Replies {
         return null;
       }
       case BACKEND.notice:
+        // A client that asks for the server's log would see the gateway's own statements in it.
+        return isHouse ? new Uint8Array(0) : null;
       case BACKEND.notification:
         return null;
       case BACKEND.readyForQuery:
