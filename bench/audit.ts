@@ -1,144 +1,112 @@
-/** What the audit log costs: the gateway thread's time a record, and durable records a second with their latency. */
-import { closeSync, fdatasyncSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+/** What the audit log costs: durable records a second with their latency and flushes, and reading a log of up to millions of entries. */
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { AuditLog } from "../src/audit/audit.ts";
-import type { Decision } from "../src/core/decision.ts";
-import type { Accesses, Operation } from "../src/core/operation.ts";
-import type { Policy } from "../src/core/ports.ts";
-import type { Session } from "../src/core/session.ts";
+import { parseArgs } from "node:util";
+import { bigLog } from "./audit/big-log.ts";
+import { countingEnvironment } from "./audit/fsync-count.ts";
+import { asking, gatewayMemory, indexing, opening, verifying } from "./audit/reading.ts";
+import { flush, handOver, writing, type Written } from "./audit/writing.ts";
 
-const SECONDS = Number(process.env["BENCH_SECONDS"] ?? 3);
+const USAGE = `usage: ./dev bench audit [options]
+  --entries N      size of the log that is read (200000); 10000000 takes 12 GB of disk and some minutes
+  --keep           leave that log and its index in .cache for the next run
+  --seconds N      for each number of sessions (3)
+  --only PART      writing or reading
+  --json           one JSON object instead of tables`;
 
-const permit: Decision = { kind: "permit", rules: ["shop/agents-read"], obligations: {} };
-const policy: Policy = {
-  epoch: 1,
-  digest: "5".repeat(64),
-  commit: "0123456789abcdef0123456789abcdef01234567",
-  decide: () => permit,
-  mayConnect: () => permit,
-  nextEdge: () => Number.POSITIVE_INFINITY,
-};
-const accesses: Accesses = [
-  {
-    class: "read",
-    facts: {
-      verb: ["select"],
-      relation: ["public.pgbench_accounts"],
-      column: ["public.pgbench_accounts.abalance", "public.pgbench_accounts.aid"],
-      unfiltered: false,
-    },
+const { values } = parseArgs({
+  options: {
+    entries: { type: "string", default: "200000" },
+    keep: { type: "boolean", default: false },
+    seconds: { type: "string", default: "3" },
+    only: { type: "string" },
+    json: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
   },
-];
-const textSha256 = "b".repeat(64);
-
-function session(n: number): Session {
-  return {
-    id: `session-${n}`,
-    identity: {
-      kind: "agent",
-      issuer: "weir",
-      subject: `agent-${n}`,
-      groups: ["agents", "shop"],
-      owner: "ann",
-      proof: { method: "token", credential: `tok-${n}`, expiresAtMs: 1_800_000_000_000 },
-    },
-    target: { name: "orders-prod", adapter: "postgres", labels: { env: "prod" }, settings: null },
-    openedAtMs: 1_760_000_000_000,
-    source: "127.0.0.1",
-  };
+});
+const [entries, seconds] = [Number(values.entries), Number(values.seconds)];
+if (values.help || !(entries >= 1000) || !(seconds > 0)) {
+  console.log(USAGE);
+  process.exit(values.help ? 0 : 2);
 }
-
-let operations = 0;
-function operation(of: Session, text: string | null): Operation {
-  return {
-    id: `op-${operations++}`,
-    session: of,
-    kind: "query",
-    accesses,
-    understood: true,
-    text: text ?? "SELECT abalance FROM pgbench_accounts WHERE aid = $1",
-    textSha256: text === null ? textSha256 : null,
-    parameters: new Uint8Array(8),
-    catalogDigest: "c".repeat(64),
-  };
-}
-
-function percentile(sorted: Float64Array, share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
-}
-
-/** Sessions that do one operation after the other, each sent only when its intent is durable. */
-async function strict(log: AuditLog, sessions: number): Promise<string> {
-  const latencies: number[] = [];
-  const until = performance.now() + SECONDS * 1000;
-  const from = log.handedOver;
-  const started = performance.now();
-  await Promise.all(
-    Array.from({ length: sessions }, async (_, n) => {
-      const of = session(n);
-      while (performance.now() < until) {
-        const asked = performance.now();
-        const intent = log.intent(operation(of, null), permit, policy);
-        await log.waitDurable(intent);
-        latencies.push(performance.now() - asked);
-        log.outcome(intent, { status: "done", rows: 1, bytes: 64 });
-      }
-    }),
-  );
-  const took = (performance.now() - started) / 1000;
-  const sorted = Float64Array.from(latencies).toSorted();
-  const rate = Math.round((log.handedOver - from) / took);
-  return `${String(sessions).padStart(8)} ${String(rate).padStart(12)} ${percentile(sorted, 0.5).toFixed(2).padStart(9)} ${percentile(sorted, 0.99).toFixed(2).padStart(9)}`;
-}
-
-/** Microseconds of the calling thread for a record, with the writer idle in between so that the ring never fills. */
-async function handOver(log: AuditLog, text: (() => string) | null): Promise<string> {
-  const sessions = Array.from({ length: 64 }, (_, n) => session(n));
-  const rounds: number[] = [];
-  for (let round = 0; round < 40; round++) {
-    const batch = sessions.flatMap((of) =>
-      Array.from({ length: 32 }, () => operation(of, text === null ? null : text())),
-    );
-    const started = performance.now();
-    for (const next of batch) log.outcome(log.intent(next, permit, policy), { status: "done", rows: 1, bytes: 64 });
-    rounds.push(((performance.now() - started) * 1000) / (2 * batch.length));
-    await log.waitDurable(log.handedOver);
-  }
-  const sorted = Float64Array.from(rounds).toSorted();
-  return `p50 ${percentile(sorted, 0.5).toFixed(2)} us, p90 ${percentile(sorted, 0.9).toFixed(2)} us`;
-}
-
-/** What this disk takes for one small write and its fsync: no durable record can be faster. */
-function fsync(inFolder: string): string {
-  const file = openSync(join(inFolder, "fsync"), "w");
-  const page = new Uint8Array(4096);
-  const times: number[] = [];
-  for (let i = 0; i < 500; i++) {
-    const started = performance.now();
-    writeSync(file, page, 0, page.length, (i % 64) * page.length);
-    fdatasyncSync(file);
-    times.push(performance.now() - started);
-  }
-  closeSync(file);
-  const sorted = Float64Array.from(times).toSorted();
-  return `p50 ${percentile(sorted, 0.5).toFixed(2)} ms, p99 ${percentile(sorted, 0.99).toFixed(2)} ms`;
-}
+const MODES = ["strict", "release", "relaxed"] as const;
+const say = (line: string): void =>
+  (values.json ? process.stderr.write(`${line}\n`) : process.stdout.write(`${line}\n`)) as never;
 
 // Not the folder for temporary files, which may be in memory.
 const cache = join(import.meta.dir, "../.cache");
 mkdirSync(cache, { recursive: true });
 const folder = mkdtempSync(join(cache, "bench-audit-"));
+const result: Record<string, unknown> = {};
 try {
-  const log = await AuditLog.open({ folder, clock: { now: Date.now } });
-  console.log(`write and fsync of 4 KiB:    ${fsync(folder)}`);
-  console.log(`a record, text seen before:  ${await handOver(log, null)}`);
-  let n = 0;
-  console.log(
-    `a record, text hashed here:  ${await handOver(log, () => `SELECT abalance FROM pgbench_accounts WHERE aid = ${n++}`)}`,
-  );
-  console.log("sessions    records/s    p50 ms    p99 ms");
-  for (const sessions of [1, 16, 64, 256]) console.log(await strict(log, sessions));
-  await log.close();
+  const counting = process.env["BENCH_FSYNC_FILE"] === undefined ? countingEnvironment(folder) : null;
+  if (counting !== null) {
+    // Once more, with the counter in place: it must be there before the first library is loaded.
+    const again = Bun.spawnSync([process.execPath, ...process.argv.slice(1)], {
+      env: { ...process.env, ...counting },
+      stdio: ["inherit", "inherit", "inherit"],
+    });
+    process.exitCode = again.exitCode;
+  } else {
+    if (values.only !== "reading") await measureWriting();
+    if (values.only !== "writing") await measureReading();
+    if (values.json) console.log(JSON.stringify(result));
+  }
 } finally {
   rmSync(folder, { recursive: true, force: true });
+}
+
+async function measureWriting(): Promise<void> {
+  const disk = flush(folder);
+  say(`write and flush of 4 KiB      p50 ${disk.p50Ms.toFixed(2)} ms, p99 ${disk.p99Ms.toFixed(2)} ms`);
+  const [seen, fresh] = [await handOver(folder, false), await handOver(folder, true)];
+  say(`main thread, text seen before  p50 ${seen.p50Us.toFixed(2)} us, p90 ${seen.p90Us.toFixed(2)} us a record`);
+  say(`main thread, text hashed here  p50 ${fresh.p50Us.toFixed(2)} us, p90 ${fresh.p90Us.toFixed(2)} us a record`);
+  say("mode     sessions    records/s    p50 ms    p99 ms   fsyncs/s   records/fsync");
+  const rows: Written[] = [];
+  for (const mode of MODES) {
+    for (const sessions of [1, 16, 64, 256]) {
+      const row = await writing(mkdtempSync(join(folder, "log-")), mode, sessions, seconds);
+      rows.push(row);
+      const { recordsPerSecond, p50Ms, p99Ms, fsyncsPerSecond } = row;
+      const flushes =
+        fsyncsPerSecond === null
+          ? ["-", "-"]
+          : [String(fsyncsPerSecond), (recordsPerSecond / fsyncsPerSecond).toFixed(1)];
+      const cells = [sessions, recordsPerSecond, p50Ms.toFixed(2), p99Ms.toFixed(2), ...flushes].map(String);
+      const widths = [8, 13, 10, 10, 11, 16];
+      say(mode.padEnd(9) + cells.map((cell, at) => cell.padStart(widths[at] ?? 0)).join(""));
+    }
+  }
+  Object.assign(result, { disk, mainThread: { seen, fresh }, writing: rows });
+}
+
+async function measureReading(): Promise<void> {
+  const small = join(folder, "small");
+  const data = await bigLog(values.keep ? cache : folder, entries, (made) => say(`made ${made} entries`));
+  const index = values.keep && existsSync(join(data, "search.db")) ? null : indexing(data, () => undefined);
+  if (index !== null)
+    say(
+      `index                         ${Math.round(index.entriesPerSecond)} entries/s, ${index.entryBytes.toFixed(1)} bytes an entry`,
+    );
+  const asked = await asking(data);
+  say("question                                                first ms    p50 ms   found");
+  for (const { question, firstMs, p50Ms, found } of asked) {
+    say(
+      question.padEnd(52) + firstMs.toFixed(1).padStart(12) + p50Ms.toFixed(1).padStart(10) + String(found).padStart(8),
+    );
+  }
+  const opened = await opening(data);
+  say(
+    `log                           ${opened.entries} entries, ${Math.round(opened.entryBytes)} bytes an entry; opened in ${Math.round(opened.openMs)} ms`,
+  );
+  const memoryMb = { small: await gatewayMemory(small), large: await gatewayMemory(data) };
+  say(
+    `a gateway's memory            ${Math.round(memoryMb.small)} MB on a new log, ${Math.round(memoryMb.large)} MB on this one`,
+  );
+  const verified = await verifying(data);
+  say(
+    `verification                  ${Math.round(verified.entriesPerSecond)} entries/s, ${verified.findings} findings`,
+  );
+  Object.assign(result, { entries: opened.entries, index, asked, verified, opened, memoryMb });
 }

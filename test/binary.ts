@@ -1,17 +1,22 @@
-/** The compiled binary for tests: built once for each state of the sources, and found again by the next run. */
+/** The compiled binary for tests: built once for each state of the sources, and found again by the next run. Started as a program it prints the path. */
 import { Glob } from "bun";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 const ROOT = join(import.meta.dir, "..");
 const CACHE = join(ROOT, ".cache/binary");
+/** A hundred megabytes each; those before the newest may be what another run works with. */
+const KEPT_MAX = 3;
 
 /** Resolves to the path of a binary that was built from the sources as they are now. */
 export async function builtBinary(): Promise<string> {
   const state = sourcesHash();
   const binary = join(CACHE, state, "weir");
-  if (existsSync(binary)) return binary;
+  if (existsSync(binary)) {
+    utimesSync(dirname(binary), new Date(), new Date());
+    return binary;
+  }
   // Built aside and renamed, so that it is whole or not there, also when two tests build at once.
   const aside = join(CACHE, `${state}-${process.pid}`);
   mkdirSync(aside, { recursive: true });
@@ -32,7 +37,7 @@ export async function builtBinary(): Promise<string> {
     if (!existsSync(binary)) throw error;
     rmSync(aside, { recursive: true });
   }
-  removeOthers(state);
+  removeOldest();
   return binary;
 }
 
@@ -48,9 +53,14 @@ function sourcesHash(): string {
   return hash.digest("hex").slice(0, 16);
 }
 
-/** A hundred megabytes each; only the newest is of use. What another run is building right now stays. */
-function removeOthers(state: string): void {
-  for (const name of readdirSync(CACHE)) {
-    if (name !== state && !name.includes("-")) rmSync(join(CACHE, name), { recursive: true, force: true });
+/** What another run is building right now stays. */
+function removeOldest(): void {
+  const whole = readdirSync(CACHE).filter((name) => !name.includes("-"));
+  // Another run may be removing the same.
+  const usedLast = (name: string): number => statSync(join(CACHE, name), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  for (const name of whole.toSorted((a, b) => usedLast(b) - usedLast(a)).slice(KEPT_MAX)) {
+    rmSync(join(CACHE, name), { recursive: true, force: true });
   }
 }
+
+if (import.meta.main) process.stdout.write(`${await builtBinary()}\n`);

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { Client } from "pg";
+import { SYNCHRONOUS_BYTES_MAX } from "../adapters/postgres/parser.ts";
 import { type Gateway, runWeir, startGateway } from "./gateway.ts";
 import { type PostgresServer, startPostgres } from "./servers/postgres.ts";
 
@@ -30,6 +31,13 @@ async function ask(connectionString: string, sql: string): Promise<unknown> {
 
 test("a client with a token reaches the target", async () => {
   expect(await ask(await gateway.url("db", "ann"), "SELECT 1 AS one")).toEqual([{ one: 1 }]);
+});
+
+test("a text that is too long to be parsed beside everything else is answered too", async () => {
+  const long = "y".repeat(SYNCHRONOUS_BYTES_MAX + 1);
+  expect(await ask(await gateway.url("db", "ann"), `SELECT length('${long}') AS length`)).toEqual([
+    { length: long.length },
+  ]);
 });
 
 test("a client without a token does not", async () => {

@@ -1,7 +1,8 @@
 /** Starts a real gateway for tests: a folder with configuration and policies, `weir up` in it, tokens, and all of it gone afterwards. */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { readFolder } from "../src/policy/set/folder.ts";
 
 export type GatewayOptions = {
   /** The server behind the gateway; it becomes the target `db`. */
@@ -10,7 +11,24 @@ export type GatewayOptions = {
   readonly database?: string;
   /** Settings of the target `db` beside its address, e.g. `{ user, password, tls }`. */
   readonly upstream?: Readonly<Record<string, unknown>>;
-  /** Targets by name, as weir.yaml has them; added to `db`. */
+  /** The sshd behind the gateway; it becomes the target `box`, and there is a listener for SSH. */
+  readonly ssh?: {
+    readonly host: string;
+    readonly port: number;
+    readonly user: string;
+    readonly privateKey: string;
+    readonly hostKeys: readonly string[];
+  };
+  /** Settings of the target `box` beside these, e.g. `{ logins }`; its shell is POSIX when nothing is said. */
+  readonly sshUpstream?: Readonly<Record<string, unknown>>;
+  /** Public keys that log somebody in, as lines of authorized_keys. */
+  readonly keys?: readonly {
+    readonly subject: string;
+    readonly publicKey: string;
+    readonly kind?: SubjectKind;
+    readonly groups?: readonly string[];
+  }[];
+  /** Targets by name, as weir.yaml has them; added to `db` and `box`. */
   readonly targets?: Readonly<Record<string, unknown>>;
   /** strict when left out. */
   readonly durability?: "strict" | "release" | "relaxed";
@@ -25,6 +43,8 @@ export type GatewayOptions = {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Added to the gateway's environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Added to `weir up`. */
+  readonly args?: readonly string[];
   /** Starts in this folder, which stays behind, instead of in a new one: to start again on the same data. */
   readonly folder?: string;
 };
@@ -35,6 +55,8 @@ export type Gateway = {
   readonly host: "127.0.0.1";
   /** The port the Postgres listener is bound to. */
   readonly port: number;
+  /** The port the SSH listener is bound to; 0: there is none. */
+  readonly sshPort: number;
   readonly pid: number;
   /** Holds weir.yaml, policies/ and data/. */
   readonly folder: string;
@@ -45,10 +67,14 @@ export type Gateway = {
   url(target?: string, subject?: string, kind?: SubjectKind, groups?: readonly string[]): Promise<string>;
   /** Writes a policy file; the gateway reloads by itself. */
   writePolicy(path: string, text: string): void;
+  /** Resolves when the policy files as they are now are what the gateway decides by; never, when they have errors. */
+  policyTaken(): Promise<void>;
   /** Runs a weir command against this gateway's configuration. */
   weir(...args: readonly string[]): Promise<CommandResult>;
-  /** What the gateway has written so far, both streams. */
+  /** What the gateway has written so far, both streams. What it has just said may still be on its way: `said` waits for it. */
   log(): string;
+  /** Resolves when the gateway has written this; rejects with its log when it has ended without. */
+  said(text: string): Promise<void>;
   /** Resolves to the exit status when the gateway has ended by itself or by stop(). */
   readonly exited: Promise<number>;
   /** SIGTERM, or the signal given; resolves to the exit status after the drain. Removes the folder unless it was given. May be called twice. */
@@ -58,11 +84,11 @@ export type Gateway = {
 export type CommandResult = { readonly status: number; readonly stdout: string; readonly stderr: string };
 
 const LOG_CHARS_MAX = 1_000_000;
-const READY_TIME_MS_MAX = 60_000;
-const STOP_TIME_MS_MAX = 60_000;
+const READY_TIME_MS_MAX = 180_000;
+const STOP_TIME_MS_MAX = 180_000;
 
 /** Everybody may do everything, also what cannot be understood. */
-const PERMIT_ALL: Readonly<Record<string, string>> = {
+export const PERMIT_ALL: Readonly<Record<string, string>> = {
   "policy.yaml": "apiVersion: weir.dev/v1\nkind: PolicySet\nname: test\n",
   "permits/everything.yaml": `apiVersion: weir.dev/v1
 kind: Permits
@@ -99,14 +125,20 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
 function writeFiles(folder: string, options: GatewayOptions): void {
   const db = options.postgres === undefined ? {} : { db: { postgres: upstream(options.postgres, options) } };
+  const box = options.ssh === undefined ? {} : { box: { ssh: sshUpstream(options.ssh, options) } };
   const config = {
     name: "test.example.com",
     data: "./data",
     policies: "./policies",
-    listen: { postgres: { host: "127.0.0.1", port: options.port ?? 0, tls: options.tls ?? "off" } },
-    targets: { ...db, ...options.targets },
+    listen: {
+      postgres: { host: "127.0.0.1", port: options.port ?? 0, tls: options.tls ?? "off" },
+      ...(options.ssh !== undefined && { ssh: { host: "127.0.0.1", port: 0 } }),
+    },
+    ...(options.keys !== undefined && { identity: { keys: options.keys.map((key) => ({ kind: "human", ...key })) } }),
+    targets: { ...db, ...box, ...options.targets },
     audit: { durability: options.durability ?? "strict" },
-    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    // A login may take as long as it does on a machine that has much else to do.
+    limits: { loginTime: "1m", ...options.limits },
     ...options.config,
   };
   mkdirSync(join(folder, "policies"), { recursive: true });
@@ -126,15 +158,23 @@ function upstream(server: { readonly host: string; readonly port: number }, opti
   };
 }
 
+function sshUpstream(server: NonNullable<GatewayOptions["ssh"]>, options: GatewayOptions): object {
+  const { host, port, user, privateKey, hostKeys } = server;
+  return { host, port, user, key: privateKey, hostKeys, shell: "posix", ...options.sshUpstream };
+}
+
+/** Aside and renamed, so that a gateway that looks in between finds the file whole, as it was or as it is to be. */
 function writePolicy(folder: string, path: string, text: string): void {
   const file = join(folder, "policies", path);
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, text);
+  const aside = join(folder, "policy.new");
+  writeFileSync(aside, text);
+  renameSync(aside, file);
 }
 
 async function launch(folder: string, options: GatewayOptions, remove: () => void): Promise<Gateway> {
   const configFile = join(folder, "weir.yaml");
-  const child = Bun.spawn([...weirCommand(), "up", "--config", configFile], {
+  const child = Bun.spawn([...weirCommand(), "up", "--config", configFile, ...(options.args ?? [])], {
     cwd: folder,
     env: environment(options.env),
     stdin: "ignore",
@@ -148,17 +188,23 @@ async function launch(folder: string, options: GatewayOptions, remove: () => voi
   process.on("exit", killAtExit);
   const ready = Promise.withResolvers<string>();
   let log = "";
+  const listening = new Set<() => void>();
   const read = async (stream: ReadableStream<Uint8Array>): Promise<void> => {
     const decoder = new TextDecoder();
     let line = "";
-    for await (const chunk of stream) {
-      const text = decoder.decode(chunk, { stream: true });
+    // Whole lines: no piece of one may have a piece of the other stream's behind it.
+    const keep = (text: string): void => {
       log = (log + text).slice(-LOG_CHARS_MAX);
-      const lines = (line + text).split("\n");
+      for (const look of listening) look();
+    };
+    for await (const chunk of stream) {
+      const lines = (line + decoder.decode(chunk, { stream: true })).split("\n");
       line = lines.pop() ?? "";
+      keep(lines.map((each) => `${each}\n`).join(""));
       const found = lines.find((candidate) => candidate.startsWith("ready"));
       if (found !== undefined) ready.resolve(found);
     }
+    keep(line);
   };
   const ended = Promise.all([child.exited, read(child.stdout), read(child.stderr)]).then(([status]) => {
     process.off("exit", killAtExit);
@@ -168,8 +214,11 @@ async function launch(folder: string, options: GatewayOptions, remove: () => voi
   void ended.then((status) => refuse(`ended with status ${status} before it was ready`));
   const patience = setTimeout(() => refuse(`was not ready within ${READY_TIME_MS_MAX} ms`), READY_TIME_MS_MAX);
   let port: number;
+  let sshPort: number;
   try {
-    port = postgresPort(await ready.promise);
+    const line = await ready.promise;
+    port = listenerPort(line, "postgres");
+    sshPort = options.ssh === undefined ? 0 : listenerPort(line, "ssh");
   } catch (error) {
     child.kill("SIGKILL");
     await ended;
@@ -186,6 +235,16 @@ async function launch(folder: string, options: GatewayOptions, remove: () => voi
     remove();
     return status;
   };
+  const said = async (text: string): Promise<void> => {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const look = (): void => {
+      if (log.includes(text)) resolve();
+    };
+    listening.add(look);
+    look();
+    void ended.then(() => reject(new Error(`the gateway has ended and never said ${JSON.stringify(text)}:\n${log}`)));
+    await promise.finally(() => listening.delete(look));
+  };
   const weir = (...args: readonly string[]): Promise<CommandResult> =>
     runWeir([...args, "--config", configFile], { cwd: folder, ...(options.env && { env: options.env }) });
   const token: Gateway["token"] = async (subject, kind = "human", groups = []) => {
@@ -198,9 +257,23 @@ async function launch(folder: string, options: GatewayOptions, remove: () => voi
     }
     throw new Error(`weir token create answered ${made.stdout}`);
   };
+  const policyTaken = async (): Promise<void> => {
+    const { digest } = await readFolder(join(folder, "policies"));
+    for (;;) {
+      const { status, stdout, stderr } = await weir("status", "--json");
+      if (status === 0) {
+        const { policy } = JSON.parse(stdout) as { policy: { digest: string } };
+        if (policy.digest === digest) return;
+      } else if (child.exitCode !== null || child.signalCode !== null) {
+        throw new Error(`the gateway has ended: ${stderr}`);
+      }
+      // Else it took longer than the local socket waits for an answer: a machine may be that busy.
+    }
+  };
   return {
     host: "127.0.0.1",
     port,
+    sshPort,
     pid: child.pid,
     folder,
     configFile,
@@ -208,16 +281,21 @@ async function launch(folder: string, options: GatewayOptions, remove: () => voi
     url: async (target = "db", subject = "ann", kind = "human", groups = []) =>
       `postgres://weir:${encodeURIComponent(await token(subject, kind, groups))}@127.0.0.1:${port}/${target}`,
     writePolicy: (path, text) => writePolicy(folder, path, text),
+    policyTaken,
     weir,
     log: () => log,
+    said,
     exited: ended,
     stop,
   };
 }
 
-/** Ours with what is added; which weir is tested is nothing that weir sees. */
-function environment(added: Readonly<Record<string, string>> = {}): Record<string, string | undefined> {
-  return { ...process.env, WEIR_BINARY: undefined, ...added };
+/** Of a weir command: ours with what is added, but for what is about weir and PostgreSQL. How the tests are run is nothing that it sees. */
+export function environment(
+  added: Readonly<Record<string, string | undefined>> = {},
+): Record<string, string | undefined> {
+  const ours = Object.entries(process.env).filter(([name]) => !name.startsWith("WEIR_") && !name.startsWith("PG"));
+  return { ...Object.fromEntries(ours), ...added };
 }
 
 /** Runs a weir command to its end. */
@@ -242,9 +320,9 @@ export async function runWeir(
   return { status, stdout, stderr };
 }
 
-/** The port in the `ready` line's part about Postgres: `ready postgres=127.0.0.1:6432 http=...`. */
-function postgresPort(line: string): number {
-  const port = Number(/ postgres=\S+:(\d+)( |$)/u.exec(line)?.[1]);
-  if (!Number.isInteger(port)) throw new Error(`no Postgres listener in the line: ${line}`);
+/** The port in a listener's part of the `ready` line: `ready postgres=127.0.0.1:6432 ssh=...`. */
+function listenerPort(line: string, adapter: "postgres" | "ssh"): number {
+  const port = Number(new RegExp(` ${adapter}=\\S+:(\\d+)( |$)`, "u").exec(line)?.[1]);
+  if (!Number.isInteger(port)) throw new Error(`no listener for ${adapter} in the line: ${line}`);
   return port;
 }

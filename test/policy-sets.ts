@@ -27,9 +27,17 @@ export const TINY: Vocabulary = {
     },
     tools: { kind: "names", description: "Tools that are run.", permitsMustName: true },
     wide: { kind: "flag", description: "Done to everything." },
-    words: { kind: "argv", description: "A key that this version cannot match." },
+    words: { kind: "argv", description: "The words of a command." },
+    texts: { kind: "contains", description: "Texts in which something is looked for.", guardsIgnoreCase: true },
+    fields: { kind: "fields", description: "Values by the name of a field." },
+    columns: {
+      kind: "names",
+      description: "What can be masked.",
+      segments: { names: ["thing", "column"], usualFirst: "main" },
+    },
   },
   sets: { builtin: ["sys.*"] },
+  keeps: ["limit", "mask", "record", "session", "alert"],
 };
 
 /** A second protocol, to see that rules about one say nothing of the other. */
@@ -37,6 +45,7 @@ export const OTHER: Vocabulary = {
   name: "other",
   keys: { paths: { kind: "path", description: "Paths." } },
   sets: {},
+  keeps: ["limit", "alert"],
 };
 
 export const TARGETS: readonly Target[] = [
@@ -52,6 +61,9 @@ const VOCABULARY_YAML = `apiVersion: weir.dev/v1
 kind: Vocabulary
 sets: { mine: [my.a, my.b], nested: [$mine, my.c] }
 groups: { ops: ops, devs: "7f3c" }
+patterns: { ticket: { pattern: "T-[0-9]+", match: [T-1], noMatch: [T] } }
+windows: { day: { from: "08:00", to: "18:00", tz: Europe/Berlin } }
+exceptions: { drill: { subject: { groups: [ops] }, reason: A drill. } }
 `;
 
 /** A file of permits or guards; `rules` is YAML, indented by nothing. */

@@ -1,38 +1,121 @@
-/** A small world for the policy engine: rules and accesses to try, and a naive engine written straight from the language's meaning. */
-import { UNKNOWN } from "../src/core/operation.ts";
-import type { Access, AccessClass, FactValue, Operation, Unknown } from "../src/core/operation.ts";
-import type { Session } from "../src/core/session.ts";
-import { RuleIndex } from "../src/policy/index.ts";
+/** Small worlds of policy for tests: rules as authors write them, compiled through the real loader, with stubbed conditions. */
+import type { AccessClass } from "../src/core/operation.ts";
+import type { Vocabulary } from "../src/core/vocabulary.ts";
+import type { Condition } from "../src/policy/language/condition.ts";
+import { RuleIndex } from "../src/policy/engine/index.ts";
 import { compileFolder } from "../src/policy/load.ts";
 import { formatProblem, hasErrors } from "../src/policy/problems.ts";
-import { NOW, OTHER, POLICY_YAML, TARGETS, TINY } from "./policy-sets.ts";
+import type { Rule } from "../src/policy/engine/rule.ts";
+import { OTHER, POLICY_YAML, TARGETS, TINY } from "./policy-sets.ts";
+
+export type WrittenSubject = {
+  any?: true;
+  names?: string[];
+  groups?: string[];
+  kinds?: ("human" | "agent" | "service")[];
+  owners?: string[];
+};
+export type WrittenTarget = { any?: true; names?: string[]; labels?: Record<string, string[]> };
+
+type WrittenKeys = Record<string, string[] | boolean | (string | string[])[][] | Record<string, string[]>>;
+export type WrittenBlock = { any?: true; classes?: AccessClass[]; tiny?: WrittenKeys; other?: WrittenKeys };
+export type WrittenAction = WrittenBlock | WrittenBlock[];
+
+export type WrittenException = {
+  subject?: WrittenSubject;
+  target?: WrittenTarget;
+  action?: WrittenAction;
+  grant?: string;
+  condition?: ConditionText;
+  unread?: true;
+  validUntil?: string;
+  reason: string;
+};
+
+export type WrittenMask = {
+  columns?: string[];
+  fields?: string[];
+  with: "redact" | "null" | "hash" | "partial";
+  keepFirst?: number;
+  keepLast?: number;
+  predicates?: "masked" | "deny" | "equality";
+};
+export type WrittenObligations = {
+  mask?: WrittenMask[];
+  limit?: { rows?: number; time?: string; budget?: { rows: true; max: number; per: "session"; across: "subject" }[] };
+  record?: ("input" | "output" | "raw")[];
+  session?: { readOnly?: true; maxDuration?: string; idle?: string };
+  alert?: { channel: string; severity: "info" | "warning" | "critical" }[];
+};
+export type WrittenRequirements = {
+  approval?: {
+    from: { groups?: string[]; subjects?: string[] };
+    count: number;
+    within: string;
+    validFor: string;
+    uses?: number;
+    distinctFrom?: string[];
+  };
+  justification?: { pattern?: string };
+  stepUp?: "mfa";
+  confirm?: "owner";
+};
 
 /** Rules as authors write them. */
 export type WrittenRule = {
   readonly id: string;
-  readonly subject?: {
-    any?: true;
-    names?: string[];
-    groups?: string[];
-    kinds?: ("human" | "agent" | "service")[];
-    owners?: string[];
-  };
-  readonly target?: { any?: true; names?: string[]; labels?: Record<string, string[]> };
-  readonly action: WrittenBlock | WrittenBlock[];
+  readonly contact?: string;
+  readonly subject?: WrittenSubject;
+  readonly target?: WrittenTarget;
+  readonly action: WrittenAction;
+  readonly condition?: ConditionText;
+  readonly window?: "$day" | { outside: "$day" };
   readonly validFrom?: string;
   readonly validUntil?: string;
   readonly allowOpaque?: boolean;
+  readonly activation?: { maxDuration: string; requirements: WrittenRequirements };
+  readonly obligations?: WrittenObligations;
+  readonly mode?: "enforce" | "observe";
+  readonly except?: (WrittenException | "$known")[];
   readonly deny?: string;
+  readonly require?: WrittenRequirements;
+  readonly oblige?: WrittenObligations;
 };
-export type WrittenBlock = {
-  any?: true;
-  classes?: AccessClass[];
-  tiny?: Record<string, string[] | boolean>;
-  other?: Record<string, string[] | boolean>;
-};
-/** Groups and sets of this world; sets are put in by hand below. */
-const GROUPS: Readonly<Record<string, string>> = { ops: "ops", devs: "7f3c" };
-const SETS: Readonly<Record<string, readonly string[]>> = { mine: ["a", "s.*"], builtin: ["sys.*"] };
+
+/** The protocols of the world: tiny with names that guards compare without regard to case, and other. */
+export const WORLD: readonly Vocabulary[] = [
+  {
+    ...TINY,
+    keys: { ...TINY.keys, labels: { kind: "names", description: "Names in any case.", guardsIgnoreCase: true } },
+  },
+  { ...OTHER, keeps: TINY.keeps },
+];
+
+/** Groups and sets of this world. */
+export const GROUPS: Readonly<Record<string, string>> = { ops: "ops", devs: "7f3c", risk: "9a9a" };
+export const SETS: Readonly<Record<string, readonly string[]>> = { mine: ["a", "s.*"], builtin: ["sys.*"] };
+/** From eight to eighteen in UTC, every day. */
+const DAY = { from: "08:00", to: "18:00", tz: "UTC" } as const;
+/** A named exception. */
+export const KNOWN: WrittenException = { action: { tiny: { verbs: ["get"], things: ["a"] } }, reason: "Known." };
+/** The whole of a justification that the pattern $ticket matches. */
+export const TICKET = "T-1";
+
+/**
+ * What the conditions of this world come to: given, so that the engine is tried apart from the expressions. The texts
+ * are real ones, as the compiler says of each whether it speaks of the access or of the time.
+ */
+export const CONDITIONS = {
+  "subject.name == 'yes'": true,
+  "subject.name == 'no'": false,
+  "subject.name == 'unknown'": null,
+  "subject.name == 'error'": "throws",
+  "access.class == 'read' && subject.name != 'yes'": true,
+  "access.class == 'read' && subject.name != 'no'": false,
+  "now > timestamp('2027-01-01T00:00:00Z') && subject.name != 'yes'": true,
+  "now > timestamp('2027-01-01T00:00:00Z') && subject.name != 'no'": false,
+} as const satisfies Record<string, boolean | null | "throws">;
+export type ConditionText = keyof typeof CONDITIONS;
 
 const encoder = new TextEncoder();
 
@@ -48,9 +131,18 @@ export async function indexOf(
     sha256: "",
   });
   const head = { apiVersion: "weir.dev/v1" };
+  const vocabulary = {
+    ...head,
+    kind: "Vocabulary",
+    sets: { mine: SETS["mine"] },
+    groups: GROUPS,
+    windows: { day: DAY },
+    exceptions: { known: KNOWN },
+    patterns: { ticket: { pattern: "T-[0-9]", match: [TICKET], noMatch: ["T"] } },
+  };
   const files = [
     file("policy.yaml", POLICY_YAML),
-    file("vocabulary.yaml", { ...head, kind: "Vocabulary", sets: { mine: SETS["mine"] }, groups: GROUPS }),
+    file("vocabulary.yaml", vocabulary),
     ...permitFiles
       .filter((rules) => rules.length > 0)
       .map((rules, at) => file(`permits/${at}.yaml`, { ...head, kind: "Permits", rules })),
@@ -58,185 +150,31 @@ export async function indexOf(
       .filter((rules) => rules.length > 0)
       .map((rules, at) => file(`guards/${at}.yaml`, { ...head, kind: "Guards", rules })),
   ];
-  const loaded = await compileFolder({ realDir: "/", files, digest: "", problems: [] }, [TINY, OTHER], TARGETS);
+  const loaded = await compileFolder({ realDir: "/", files, digest: "", problems: [] }, WORLD, TARGETS);
   if (hasErrors(loaded.problems)) throw new Error(loaded.problems.map(formatProblem).join("\n"));
-  return new RuleIndex(loaded.rules, [TINY, OTHER]);
+  return new RuleIndex(loaded.rules.map(stubConditions), WORLD, loaded.author.patterns);
 }
 
-/* ---- the naive engine: from the meaning of the language, with no index, no compilation and no code shared ---- */
-
-type Truth = "true" | "false" | "unknown";
-const and = (...all: Truth[]): Truth =>
-  all.includes("false") ? "false" : all.includes("unknown") ? "unknown" : "true";
-const or = (...any: Truth[]): Truth => (any.includes("true") ? "true" : any.includes("unknown") ? "unknown" : "false");
-const truth = (value: boolean): Truth => (value ? "true" : "false");
-
-/** `*` stops at . and /, `**` crosses them. */
-function globMatches(pattern: string, name: string): boolean {
-  if (pattern === "") return name === "";
-  if (pattern.startsWith("**"))
-    return globMatches(pattern.slice(2), name) || (name !== "" && globMatches(pattern, name.slice(1)));
-  if (pattern.startsWith("*")) {
-    return (
-      globMatches(pattern.slice(1), name) ||
-      (name !== "" && !"./".includes(name.charAt(0)) && globMatches(pattern, name.slice(1)))
-    );
-  }
-  return name !== "" && pattern.charAt(0) === name.charAt(0) && globMatches(pattern.slice(1), name.slice(1));
+/** The same set with other rules in it. */
+export function changed(index: RuleIndex, change: (rules: readonly Rule[]) => readonly Rule[]): RuleIndex {
+  return new RuleIndex(change(index.rules), WORLD, index.patterns);
 }
 
-function listed(name: string, list: readonly string[]): boolean {
-  return list.some((text) =>
-    text.startsWith("$") ? listed(name, SETS[text.slice(1)] ?? []) : globMatches(text, name),
-  );
+function stubConditions(rule: Rule): Rule {
+  const condition = stubbed(rule.condition);
+  if (rule.effect === "permit") return { ...rule, condition };
+  return { ...rule, condition, except: rule.except.map((each) => ({ ...each, condition: stubbed(each.condition) })) };
 }
 
-function subjectHolds(rule: WrittenRule, isPermit: boolean, session: Session): boolean {
-  const { subject } = rule;
-  const { kind, subject: name, groups, owner } = session.identity;
-  if (subject === undefined || subject.any === true) return true;
-  const kinds = subject.kinds ?? (isPermit ? ["human"] : ["human", "agent", "service"]);
-  return (
-    kinds.includes(kind) &&
-    (subject.names === undefined || listed(name, subject.names)) &&
-    (subject.groups === undefined || subject.groups.some((group) => groups.includes(GROUPS[group] ?? ""))) &&
-    (subject.owners === undefined || (owner !== undefined && listed(owner, subject.owners)))
-  );
-}
-
-function targetHolds(rule: WrittenRule, session: Session): boolean {
-  const { target } = rule;
-  if (target === undefined || target.any === true) return true;
-  return (
-    (target.names === undefined || listed(session.target.name, target.names)) &&
-    Object.entries(target.labels ?? {}).every(([key, values]) => values.includes(session.target.labels[key] ?? ""))
-  );
-}
-
-function isValid(rule: WrittenRule, now: number): boolean {
-  return (
-    (rule.validFrom === undefined || Date.parse(rule.validFrom) <= now) &&
-    (rule.validUntil === undefined || now < Date.parse(rule.validUntil))
-  );
-}
-
-function valueTruth(
-  spec: string[] | boolean,
-  fact: FactValue | Unknown | undefined,
-  isPermit: boolean,
-  isOpaque: boolean,
-): Truth {
-  // Of an opaque access, nothing can be ruled out for a guard; what is absent is unknown to a permit.
-  const absent: Truth = isOpaque ? "unknown" : "false";
-  if (fact === undefined) return absent;
-  if (fact === UNKNOWN) return "unknown";
-  let holds: boolean;
-  if (typeof spec === "boolean") holds = fact === spec;
-  else if (typeof fact === "boolean") return "unknown";
-  else
-    holds = isPermit
-      ? fact.length > 0 && fact.every((value) => listed(value, spec))
-      : fact.some((value) => listed(value, spec));
-  if (holds) return "true";
-  return isPermit ? "false" : absent;
-}
-
-function blockTruth(block: WrittenBlock, access: Access, adapter: string, isPermit: boolean): Truth {
-  if (block.any === true) return "true";
-  const isOpaque = access.opaque === true;
-  const adapters = Object.keys(block).filter((key) => key !== "classes");
-  if (adapters.length > 0 && !adapters.includes(adapter)) return "false";
-  const spec = (adapter === "tiny" ? block.tiny : block.other) ?? {};
-  const parts: Truth[] = Object.entries(spec).map(([key, values]) =>
-    valueTruth(values, access.facts[key], isPermit, isOpaque),
-  );
-  if (block.classes !== undefined) {
-    const isListed = block.classes.includes(access.class);
-    parts.push(isPermit || !isOpaque ? truth(isListed) : "unknown");
-  }
-  // A tool is matched only by a permit that names tools, or that says nothing of the adapter's keys at all.
-  const tools = access.facts["tools"];
-  const hasTools = tools !== undefined && !(typeof tools === "object" && tools.length === 0);
-  if (isPermit && hasTools && Object.keys(spec).length > 0 && !("tools" in spec)) parts.push("false");
-  return and(...parts);
-}
-
-function matches(rule: WrittenRule, isPermit: boolean, access: Access, session: Session, now: number): Truth {
-  const blocks = Array.isArray(rule.action) ? rule.action : [rule.action];
-  return and(
-    truth(subjectHolds(rule, isPermit, session)),
-    truth(targetHolds(rule, session)),
-    truth(isValid(rule, now)),
-    or(...blocks.map((block) => blockTruth(block, access, session.target.adapter, isPermit))),
-  );
-}
-
-/** Does the rule speak of this session's protocol at all, and of what the access says of the session (its rooms)? */
-function letsIn(rule: WrittenRule, access: Access, adapter: string): boolean {
-  const blocks = Array.isArray(rule.action) ? rule.action : [rule.action];
-  return blocks.some((block) => {
-    const adapters = Object.keys(block).filter((key) => key !== "classes" && key !== "any");
-    const speaks = adapters.length === 0 || adapters.includes(adapter);
-    const rooms = adapter === "tiny" ? block.tiny?.["rooms"] : undefined;
-    const fact = access.facts["rooms"];
-    return speaks && (rooms === undefined || fact === undefined || valueTruth(rooms, fact, true, false) === "true");
-  });
-}
-
-export type NaiveDecision = {
-  readonly kind: "permit" | "deny";
-  readonly code: string;
-  readonly rules: readonly string[];
-};
-
-/** The decision as the meaning of the language gives it; `isConnect`: whether a session may open. */
-export function decideNaively(
-  permits: readonly WrittenRule[],
-  guards: readonly WrittenRule[],
-  session: Session,
-  operation: Operation,
-  now: number = NOW,
-  isConnect = false,
-): NaiveDecision {
-  const anything: Access = { class: "administer", facts: {}, opaque: true };
-  const isHidden = !operation.understood && !operation.accesses.some((access) => access.opaque === true);
-  const accesses: Access[] = [
-    ...operation.accesses,
-    ...(isHidden || operation.accesses.length === 0 ? [anything] : []),
-  ];
-  const admitting = (access: Access) =>
-    permits.filter(
-      (rule) =>
-        subjectHolds(rule, true, session) &&
-        targetHolds(rule, session) &&
-        isValid(rule, now) &&
-        letsIn(rule, access, session.target.adapter),
-    );
-  const isAmbient = (access: Access) => (isConnect || access.ambient === true) && access.opaque !== true;
-  const covering = (access: Access) =>
-    permits.filter(
-      (rule) =>
-        (access.opaque !== true || rule.allowOpaque === true) && matches(rule, true, access, session, now) === "true",
-    );
-  const unpermitted = accesses.filter(
-    (access) => (isAmbient(access) ? admitting(access) : covering(access)).length === 0,
-  );
-  const applying = guards.filter((rule) =>
-    accesses.some((access) => matches(rule, false, access, session, now) !== "false"),
-  );
-  const ids = (rules: readonly WrittenRule[]) => [...new Set(rules.map((rule) => rule.id))].toSorted();
-  if (applying.length === 0 && unpermitted.length === 0) {
-    const carrying = accesses.filter((access) => !isAmbient(access)).flatMap(covering);
-    const standing = accesses.flatMap((access) => ids(admitting(access)).slice(0, 1));
-    return { kind: "permit", code: "", rules: carrying.length > 0 ? ids(carrying) : [...new Set(standing)].toSorted() };
-  }
-  const isReadableReason =
-    unpermitted.some((access) => access.opaque !== true) ||
-    applying.some((rule) =>
-      accesses.some((access) => {
-        const match = matches(rule, false, access, session, now);
-        return match === "true" || (match === "unknown" && access.opaque !== true);
-      }),
-    );
-  return { kind: "deny", code: isReadableReason ? "denied" : "not_understood", rules: ids(applying) };
+function stubbed(condition: Condition | null): Condition | null {
+  if (condition === null) return null;
+  const truths: Readonly<Record<string, boolean | null | "throws">> = CONDITIONS;
+  const truth = truths[condition.text] ?? null;
+  return {
+    ...condition,
+    evaluate: () => {
+      if (truth === "throws") throw new Error("the condition failed");
+      return truth;
+    },
+  };
 }

@@ -11,7 +11,7 @@ test("this tree keeps the rules of the house", () => {
     ({ path, line, message }) => `${path}:${line}: ${message}`,
   );
   expect(lines).toEqual([]);
-});
+}, 240_000);
 
 test("this tree was really read", () => {
   const paths = [...readTree().keys()];
@@ -129,6 +129,29 @@ describe("the arrows", () => {
     const found = guilty({ ...base, "adapters/three/adapter.ts": "/** A part. */\n" }).join("\n");
     expect(found).toContain("adapters/index.ts:1: does not list the adapter three");
     expect(found).toContain("adapters/three:1: an adapter has a describe.ts");
+  });
+});
+
+describe("a protocol that has only its words yet", () => {
+  const words = {
+    "adapters/three/vocabulary.ts": "/** Words. */\n",
+    "adapters/three/README.md": "",
+    "adapters/index.ts": '/** The list. */\nimport "./three/vocabulary.ts";\n',
+  };
+
+  test("is a vocabulary and a README, and listed", () => {
+    expect(guilty(words)).toEqual([]);
+    expect(guilty({ ...words, "adapters/index.ts": "/** The list. */\n" })).toEqual([
+      "adapters/index.ts:1: does not list the vocabulary three",
+    ]);
+    const { "adapters/three/README.md": _, ...without } = words;
+    expect(guilty(without)).toEqual(["adapters/three:1: a vocabulary has a README.md"]);
+  });
+
+  test("is no excuse for an adapter without its files", () => {
+    expect(guilty({ ...words, "adapters/three/adapter.ts": "/** A part. */\n" })).toContain(
+      "adapters/three:1: an adapter has a describe.ts",
+    );
   });
 });
 

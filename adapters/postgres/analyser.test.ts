@@ -251,7 +251,7 @@ test("long texts are promised, and remembered", async () => {
   expect(lines(analysis)).toEqual(["read select app.orders(id)"]);
   expect(analyser.analyse(bytes, reading)).toBe(analysis);
   endIdleParserChildren();
-}, 60_000);
+}, 240_000);
 
 test("texts over the limit are refused", async () => {
   const analyser = new Analyser({ statementBytesMax: 40_000 });

@@ -1,16 +1,19 @@
 /** Reads texts for one target database and remembers what they do, so that a text seen before costs a look-up. */
 import type { Analysis, Reading } from "./analysis.ts";
 import { describe, innerStatementOf, opaqueAnalysis } from "./describe.ts";
-import type { TextIdentity } from "./describe.ts";
+import type { Description, TextIdentity } from "./describe.ts";
 import type { PreparedStatements } from "./describe/statement.ts";
 import type { Node } from "./describe/tree.ts";
 import { isParserLoaded, loadParser, parse, parseSlow, SYNCHRONOUS_BYTES_MAX } from "./parser.ts";
 import type { ParseResult } from "./parser.ts";
 import { STATEMENT_BYTES_MAX_DEFAULT } from "./parser-limits.ts";
+import { Reparser } from "./reparser.ts";
 import { SharedAccesses } from "./shared-accesses.ts";
 
 const CACHE_ENTRIES_MAX_DEFAULT = 10_000;
 const CACHE_BYTES_MAX_DEFAULT = 32 * 1024 * 1024;
+/** How many times as long as a client's text the text may be that masks make of it. */
+const REWRITTEN_GROWTH_MAX = 4;
 /** What an analysis takes beside its text, roughly. */
 const ENTRY_BYTES = 2_048;
 
@@ -115,7 +118,7 @@ export class Analyser {
     return this.#describe(parse(text, serverMajor), identity, reading, key);
   }
 
-  #describe(parsed: ParseResult, identity: TextIdentity, reading: Reading, key: string): Analysis {
+  #describe(parsed: ParseResult, identity: TextIdentity, reading: Reading, key: string): Analysis | Promise<Analysis> {
     if (parsed.kind === "refused") {
       // Not remembered: the parser may have been what failed.
       return opaqueAnalysis(identity, reading, parsed.reason);
@@ -123,7 +126,17 @@ export class Analyser {
     if (parsed.kind === "error") {
       return this.#remember(key, opaqueAnalysis(identity, reading, "it is no SQL", parsed.error));
     }
-    const { analysis, isSessionBound } = describe(parsed.statements, identity, reading, preparedIn(reading));
+    const reparser = Reparser.of(reading.serverMajor);
+    const read = (): Description => describe(parsed.statements, identity, reading, preparedIn(reading), reparser.parse);
+    const { value, wanted } = reparser.attempt(read);
+    if (wanted === null) return this.#finish(value, key);
+    // What is put into a text makes it longer than what a client may send.
+    return parseSlow(wanted, reading.serverMajor, this.#statementBytesMax * REWRITTEN_GROWTH_MAX)
+      .then((result) => this.#finish(reparser.attempt(read, { text: wanted, result }).value, key))
+      .catch(() => opaqueAnalysis(identity, reading, "what masks make of it could not be read"));
+  }
+
+  #finish({ analysis, isSessionBound }: Description, key: string): Analysis {
     const shared = { ...analysis, accesses: this.#accesses.share(analysis.accesses, analysis.understood) };
     return isSessionBound ? shared : this.#remember(key, shared);
   }
@@ -169,6 +182,8 @@ function fingerprint(reading: Reading): string {
     reading.mayBeTakenBack ?? false,
     reading.standardConformingStrings,
     reading.clientEncodingIsUtf8,
+    reading.cannotBeAsked ?? false,
+    reading.plan?.digest ?? null,
   ]);
 }
 
@@ -178,6 +193,8 @@ function identityOf(sql: Uint8Array): TextIdentity {
 
 /** Why gateway and server could read these bytes differently; null when they cannot. */
 function cannotBeRead(sql: Uint8Array, text: string, reading: Reading): string | null {
+  if (reading.cannotBeAsked === true)
+    return "settings that decide how it is read may have changed, and the server cannot be asked before the next Sync";
   if (!reading.standardConformingStrings)
     return "standard_conforming_strings is off, so strings would be read differently";
   if (!reading.clientEncodingIsUtf8) {
@@ -198,10 +215,9 @@ function preparedIn(reading: Reading): PreparedStatements {
   return (name) => {
     const analysis = reading.preparedStatement(name);
     if (!analysis || !analysis.understood) return undefined;
-    const inner = innerStatementOf(analysis);
-    if (inner) return inner;
-    // Prepared by the protocol: a text of one statement.
-    return onlyStatement(analysis.text, reading.serverMajor);
+    // What was prepared by the protocol is a text of one statement.
+    const statement = innerStatementOf(analysis) ?? onlyStatement(analysis.text, reading.serverMajor);
+    return statement && { statement, masking: analysis.masking };
   };
 }
 

@@ -1,6 +1,8 @@
 /** What a text of SQL does, as read under one state of a session: the words between the analyser and a conversation. */
 import type { Accesses } from "../../src/core/operation.ts";
 import type { Catalog } from "./catalog.ts";
+import type { MaskingPlan } from "./mask/plan.ts";
+import type { StatementMasking } from "./mask/statement-masking.ts";
 
 /** The state of a session that decides how its next text is read. Built when a text is analysed, never kept. */
 export type Reading = {
@@ -22,6 +24,10 @@ export type Reading = {
   readonly mayBeTakenBack?: true;
   readonly standardConformingStrings: boolean;
   readonly clientEncodingIsUtf8: boolean;
+  /** Some of this may have changed, and the server cannot be asked: no text can be read. */
+  readonly cannotBeAsked?: true;
+  /** Of a governed session; left out: no mask can apply to it. */
+  readonly plan?: MaskingPlan;
   /** What the session has prepared under this name (SQL and protocol share the names). */
   preparedStatement(name: string): Analysis | undefined;
   /** The query behind this cursor or portal (SQL and protocol share the names). */
@@ -42,6 +48,8 @@ export type Analysis = {
   readonly catalogDigest: string | null;
   /** The parser's own complaint; position is in characters from 1, as the server counts, 0 when there is none. */
   readonly syntaxError: { readonly message: string; readonly position: number } | null;
+  /** Null: the session is not governed, or nothing is known of what masking makes of it, so that none may run it. */
+  readonly masking: StatementMasking | null;
   /** One entry per statement, in order; empty for an empty query and for a text that could not be read. */
   readonly statements: readonly StatementEffect[];
 };
@@ -63,6 +71,8 @@ export type StatementEffect = {
   readonly copiesIn: boolean;
   /** COPY TO STDOUT: the server will send data. */
   readonly copiesOut: boolean;
+  /** Of such a COPY: its options by lower-case name; the value is null where it is none or no single text. */
+  readonly copyOptions: ReadonlyMap<string, string | null> | null;
   /** May change search_path, role, string syntax, encoding or temporary objects: read them again before the next text. */
   readonly changesReading: boolean;
   /** May change the catalog: load it again. */
@@ -77,4 +87,8 @@ export type StatementEffect = {
   /** Names that become temporary relations, functions or types of the session. */
   readonly createsTemporary: readonly string[] | "unknown" | null;
   readonly transaction: TransactionEffect | null;
+  /** Would let a session or a transaction that only reads write, as far as the server lets it. */
+  readonly undoesReadOnly: boolean;
+  /** Calls a procedure, which may end the transaction and begin another. */
+  readonly callsProcedure: boolean;
 };

@@ -5,7 +5,7 @@ import { type PostgresServer, startPostgres } from "../../test/servers/postgres.
 import { type CatalogConnection, CatalogKeeper, type Timers } from "./catalog-keeper.ts";
 
 // On a busy machine; a server does the work.
-setDefaultTimeout(60_000);
+setDefaultTimeout(240_000);
 
 let server: PostgresServer;
 

@@ -56,6 +56,7 @@ export class CatalogKeeper {
 
   #held: Open | null = null;
   #picture: CatalogPicture | null = null;
+  #generation = 0;
   /** When the load began that last found the picture true. */
   #seenAtMs = 0;
   #failure: Error | null = null;
@@ -92,6 +93,14 @@ export class CatalogKeeper {
   get current(): CatalogPicture | null {
     const ageMs = this.#clock.now() - this.#seenAtMs;
     return ageMs < 0 || ageMs > this.#staleMsMax ? null : this.#picture;
+  }
+
+  /**
+   * The same after two loads: nothing was written between them, and whatever was read from the database in between is
+   * of the same state as both pictures. Equal pictures alone do not say that: what was changed may have been undone.
+   */
+  get generation(): number {
+    return this.#generation;
   }
 
   /** Why the last load failed; null when it did not. */
@@ -177,6 +186,7 @@ export class CatalogKeeper {
     } else {
       try {
         const picture = await this.#load();
+        if (this.#held?.loader.foundChanges !== false) this.#generation++;
         this.#picture = picture;
         this.#seenAtMs = begunAtMs;
         this.#failure = null;

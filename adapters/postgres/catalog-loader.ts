@@ -4,6 +4,7 @@ import {
   COMMIT,
   conversionsQuery,
   decodeState,
+  DEFINITIONS_DIGEST,
   type Group,
   GROUPS,
   type KeyedGroup,
@@ -15,7 +16,7 @@ import {
   type State,
   stateQuery,
 } from "./catalog-queries.ts";
-import { decodeConversion, DECODERS, decodeSchema, Interning, type Records } from "./catalog-records.ts";
+import { decodeConversion, DECODERS, decodeSchema, Interning, type Records, sha256 } from "./catalog-records.ts";
 import {
   CATALOG_LIMITS,
   CATALOG_PAGE_ROWS,
@@ -26,6 +27,9 @@ import {
 
 /** A base that no row is older than: only for the first comparison, whose answer is not used. */
 const FIRST_BASE = "3";
+
+/** Groups whose fingerprints change with what a picture holds, and with nothing else. */
+const EXACT_GROUPS: readonly Group[] = ["schemas", "conversions", "definitions"];
 
 /** What is remembered from the last load to compare with. */
 type Known = {
@@ -44,10 +48,19 @@ export class CatalogLoader {
   readonly #limits: CatalogLimits;
   #contents: Contents | null = null;
   #known: Known | null = null;
+  #foundChanges = false;
 
   constructor(source: CatalogSource, limits: CatalogLimits = CATALOG_LIMITS) {
     this.#source = source;
     this.#limits = limits;
+  }
+
+  /**
+   * False when nothing was written between the last load and the one before: then whatever was read in between is of
+   * the same state. True after a change that was undone, too, though the picture is the same.
+   */
+  get foundChanges(): boolean {
+    return this.#foundChanges;
   }
 
   /**
@@ -58,6 +71,7 @@ export class CatalogLoader {
     const known = this.#known;
     const contents = (this.#contents ??= emptyContents(await this.#settings()));
     const state = await this.#state(known?.base ?? FIRST_BASE, known?.snapshot ?? "");
+    this.#foundChanges = known === null;
     if (known !== null && state.fingerprints === null) {
       await this.#source.query(COMMIT);
       return known.picture;
@@ -118,6 +132,7 @@ export class CatalogLoader {
         (after) => pageQuery(group, base, after),
         (row) => {
           const record = decode(row, interning);
+          this.#foundChanges = true;
           records.set(record.oid, record);
           return record.oid;
         },
@@ -127,6 +142,8 @@ export class CatalogLoader {
         throw new CatalogError(`the target counts ${count} ${group} but shows ${records.size}`);
       }
     };
+    // The others are counted with rows of temporary relations, too, and looked at more closely below.
+    if (EXACT_GROUPS.some((group) => groups.has(group))) this.#foundChanges = true;
     if (groups.has("schemas")) {
       const schemas = (await this.#source.query(SCHEMAS)).map(decodeSchema);
       contents.schemas = new Map(schemas.map((schema) => [schema.oid, schema]));
@@ -142,6 +159,11 @@ export class CatalogLoader {
       }
       contents.conversions = rows.map(decodeConversion);
     }
+    // Domains' constraints are among both.
+    if (groups.has("definitions") || groups.has("conversions")) {
+      const [row = []] = await this.#source.query(DEFINITIONS_DIGEST);
+      contents.definitions = sha256(row);
+    }
   }
 
   /** Removes what is gone. */
@@ -155,7 +177,11 @@ export class CatalogLoader {
         return Number(oid);
       },
     );
-    for (const oid of records.keys()) if (!present.has(oid)) records.delete(oid);
+    for (const oid of records.keys()) {
+      if (present.has(oid)) continue;
+      records.delete(oid);
+      this.#foundChanges = true;
+    }
   }
 
   /** Asks page after page; `take` returns the oid of the row it was given. */
@@ -187,6 +213,7 @@ function emptyContents(server: ServerFacts): Contents {
     operators: new Map(),
     types: new Map(),
     conversions: [],
+    definitions: "",
   };
 }
 

@@ -8,6 +8,7 @@ import type {
   SchemaRecord,
   TypeRecord,
 } from "./catalog-records.ts";
+import { FIRST_USER_OID } from "./catalog-queries.ts";
 import { digestOf, sha256 } from "./catalog-records.ts";
 
 /** What is fixed for a connection. */
@@ -30,12 +31,16 @@ export type Contents = {
   readonly operators: Map<number, OperatorRecord>;
   readonly types: Map<number, TypeRecord>;
   conversions: readonly Conversion[];
+  /** A digest of what views, rules, defaults, triggers, inheritance and the like are. */
+  definitions: string;
 };
 
 /** What has to be made anew; the rest is taken from the picture before. */
-export type Changed = ReadonlySet<"schemas" | "relations" | "functions" | "operators" | "types" | "conversions">;
+export type Changed = ReadonlySet<
+  "schemas" | "relations" | "functions" | "operators" | "types" | "conversions" | "definitions"
+>;
 
-type Operator = { readonly schema: string; readonly function: FunctionName };
+export type Operator = { readonly schema: string; readonly function: FunctionName };
 type ByName<T> = ReadonlyMap<string, T>;
 
 type Parts = {
@@ -46,6 +51,8 @@ type Parts = {
   readonly operators: ByName<readonly Operator[]>;
   readonly typeSchemas: ByName<readonly string[]>;
   readonly typeFunctions: ByName<ByName<readonly FunctionName[]>>;
+  /** Of types that are no built-in ones. */
+  readonly typeNames: ReadonlyMap<number, FunctionName>;
   readonly digests: {
     readonly schemas: string;
     readonly relations: string;
@@ -53,10 +60,24 @@ type Parts = {
     readonly operators: string;
     readonly types: string;
     readonly conversions: string;
+    readonly definitions: string;
   };
 };
 
 const NONE: readonly never[] = Object.freeze([]);
+
+/** What a picture holds, by name. */
+export type PictureContents = {
+  /** Whether the picture's role may look names up in the schema. */
+  readonly schemas: ReadonlyMap<string, boolean>;
+  readonly relations: readonly Relation[];
+  /** Overloads are one name. */
+  readonly functions: ByName<readonly string[]>;
+  readonly operators: ByName<readonly Operator[]>;
+  readonly types: ByName<readonly string[]>;
+  /** By schema and type. */
+  readonly typeFunctions: ByName<ByName<readonly FunctionName[]>>;
+};
 
 /** A catalog with what else is known of the database. */
 export class CatalogPicture implements Catalog {
@@ -81,6 +102,19 @@ export class CatalogPicture implements Catalog {
   /** `previous` is the picture of the same contents before `changed` changed; null makes everything. */
   static of(contents: Contents, previous: CatalogPicture | null, changed: Changed): CatalogPicture {
     return new CatalogPicture(contents, partsOf(contents, previous === null ? null : previous.#parts, changed));
+  }
+
+  /** All that is in it; functions and types with the schemas that hold one of the name. */
+  get contents(): PictureContents {
+    const { schemas, relations, functionSchemas, operators, typeSchemas, typeFunctions } = this.#parts;
+    return {
+      schemas,
+      relations: [...relations.values()].flatMap((members) => Array.from(members.values())),
+      functions: functionSchemas,
+      operators,
+      types: typeSchemas,
+      typeFunctions,
+    };
   }
 
   hasSchema(schema: string): boolean {
@@ -115,6 +149,12 @@ export class CatalogPicture implements Catalog {
   typeFunctions(schema: string, name: string): readonly FunctionName[] {
     return this.#parts.typeFunctions.get(schema)?.get(name) ?? NONE;
   }
+
+  typeFunctionsByOid(oid: number): readonly FunctionName[] | null {
+    if (oid < FIRST_USER_OID) return NONE;
+    const name = this.#parts.typeNames.get(oid);
+    return name === undefined ? null : this.typeFunctions(name.schema, name.name);
+  }
 }
 
 function partsOf(contents: Contents, previous: Parts | null, changed: Changed): Parts {
@@ -138,6 +178,7 @@ function partsOf(contents: Contents, previous: Parts | null, changed: Changed): 
     ),
     operators: keep("operators", isNew("operators", "functions"), () => operatorsOf(contents, functions)),
     typeSchemas: keep("typeSchemas", isNew("types"), () => typeSchemasOf(contents)),
+    typeNames: keep("typeNames", isNew("types"), () => typeNamesOf(contents)),
     typeFunctions: keep("typeFunctions", isNew("types", "functions", "relations", "conversions"), () =>
       typeFunctionsOf(contents, functions),
     ),
@@ -148,6 +189,7 @@ function partsOf(contents: Contents, previous: Parts | null, changed: Changed): 
       operators: digest("operators", () => digestOf(contents.operators)),
       types: digest("types", () => digestOf(contents.types)),
       conversions: digest("conversions", () => conversionsDigest(contents.conversions)),
+      definitions: contents.definitions,
     },
   };
 }
@@ -228,6 +270,15 @@ function schemasByName(pairs: readonly (readonly [name: string, schema: string])
  * Per type outside pg_catalog: the functions outside pg_catalog that its own input and output, its casts and checks,
  * and those of all that it is made of may call. Types without any are left out.
  */
+function typeNamesOf({ schemas, types }: Contents): Parts["typeNames"] {
+  const names = new Map<number, FunctionName>();
+  for (const { oid, schemaOid, name } of types.values()) {
+    const schema = schemas.get(schemaOid)?.name;
+    if (oid >= FIRST_USER_OID && schema !== undefined) names.set(oid, { schema, name });
+  }
+  return names;
+}
+
 function typeFunctionsOf(contents: Contents, functions: Parts["functions"]): Parts["typeFunctions"] {
   const { schemas, relations, types, conversions } = contents;
   const result = new Map<string, Map<string, readonly FunctionName[]>>();

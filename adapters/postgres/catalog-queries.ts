@@ -22,14 +22,23 @@ export const SETTINGS = `SELECT pg_catalog.current_setting('server_version_num')
   pg_catalog.set_config('jit', 'off', false), pg_catalog.set_config('max_parallel_workers_per_gather', '0', false)`;
 
 /** Sessions' temporary objects belong to no picture, and values too long for their rows are no relations of anybody. */
-const HIDDEN_SCHEMAS = `ARRAY(SELECT n.oid FROM pg_catalog.pg_namespace n
+export const HIDDEN_SCHEMAS = `ARRAY(SELECT n.oid FROM pg_catalog.pg_namespace n
   WHERE pg_catalog.starts_with(n.nspname${TEXT}, 'pg_temp_') OR pg_catalog.starts_with(n.nspname${TEXT}, 'pg_toast'))`;
 
 const VISIBLE_SCHEMA = `NOT pg_catalog.starts_with(c.nspname${TEXT}, 'pg_temp_')
   AND NOT pg_catalog.starts_with(c.nspname${TEXT}, 'pg_toast_temp_')`;
 
 /** The groups that are compared and loaded one by one. */
-export const GROUPS = ["schemas", "relations", "columns", "functions", "operators", "types", "conversions"] as const;
+export const GROUPS = [
+  "schemas",
+  "relations",
+  "columns",
+  "functions",
+  "operators",
+  "types",
+  "conversions",
+  "definitions",
+] as const;
 export type Group = (typeof GROUPS)[number];
 
 type Table = { readonly from: string; readonly oid: string; readonly where: string };
@@ -60,6 +69,39 @@ const KEYED = {
 } as const satisfies Record<string, Table>;
 export type KeyedGroup = keyof typeof KEYED;
 
+/** Sessions' temporary relations; those of pg_toast have no definitions. */
+const TEMPORARY = `ARRAY(SELECT t.oid FROM pg_catalog.pg_class t WHERE t.relpersistence OPERATOR(pg_catalog.=) 't')`;
+
+function ofRelations(column: string): string {
+  return `NOT (${column} OPERATOR(pg_catalog.=) ANY (${TEMPORARY}))`;
+}
+
+/** What says what relations and types do and hold beyond their names; nobody looks into it but for changes. */
+const DEFINITIONS: readonly Table[] = [
+  { from: "pg_catalog.pg_rewrite c", oid: "c.oid", where: ofRelations("c.ev_class") },
+  { from: "pg_catalog.pg_inherits c", oid: "c.inhrelid", where: ofRelations("c.inhrelid") },
+  { from: "pg_catalog.pg_attrdef c", oid: "c.oid", where: ofRelations("c.adrelid") },
+  { from: "pg_catalog.pg_trigger c", oid: "c.oid", where: ofRelations("c.tgrelid") },
+  {
+    from: "pg_catalog.pg_constraint c",
+    oid: "c.oid",
+    where: `c.conrelid OPERATOR(pg_catalog.>) 0${OID} AND ${ofRelations("c.conrelid")}`,
+  },
+  { from: "pg_catalog.pg_policy c", oid: "c.oid", where: "true" },
+  { from: "pg_catalog.pg_enum c", oid: "c.oid", where: "true" },
+  {
+    from: "pg_catalog.pg_collation c",
+    oid: "c.oid",
+    where: `c.oid OPERATOR(pg_catalog.>=) ${FIRST_USER_OID}${OID}`,
+  },
+];
+
+const DOMAIN_CONSTRAINTS: Table = {
+  from: "pg_catalog.pg_constraint c",
+  oid: "c.oid",
+  where: `c.contypid OPERATOR(pg_catalog.>) 0${OID}`,
+};
+
 const TABLES: readonly (Table & { readonly group: Group })[] = [
   { group: "schemas", from: "pg_catalog.pg_namespace c", oid: "c.oid", where: VISIBLE_SCHEMA },
   { group: "relations", ...KEYED.relations },
@@ -75,12 +117,8 @@ const TABLES: readonly (Table & { readonly group: Group })[] = [
   { group: "types", ...KEYED.types },
   { group: "conversions", from: "pg_catalog.pg_cast c", oid: "c.oid", where: "true" },
   { group: "conversions", from: "pg_catalog.pg_range c", oid: "c.rngtypid", where: "true" },
-  {
-    group: "conversions",
-    from: "pg_catalog.pg_constraint c",
-    oid: "c.oid",
-    where: `c.contypid OPERATOR(pg_catalog.>) 0${OID}`,
-  },
+  { group: "conversions", ...DOMAIN_CONSTRAINTS },
+  ...DEFINITIONS.map((table) => ({ group: "definitions" as const, ...table })),
 ];
 
 /** True of rows that were written since `base` (also of rows whose transaction is two thousand millions back, which does no harm). */
@@ -190,8 +228,9 @@ export const SCHEMAS = `SELECT c.oid, c.nspname, pg_catalog.has_schema_privilege
 const KIND_HAS_NO_COLUMNS = `c.relkind OPERATOR(pg_catalog.=) 'i' OR c.relkind OPERATOR(pg_catalog.=) 'I'`;
 
 const COLUMNS: Record<KeyedGroup, string> = {
-  // oid, schema, name, kind, names of columns, their types as far as these are no built-in ones.
-  relations: `c.oid, c.relnamespace, c.relname, c.relkind, a.names, a.types`,
+  // oid, schema, name, kind, names of columns, their types as far as these are no built-in ones, what else columns and the relation are.
+  relations: `c.oid, c.relnamespace, c.relname, c.relkind, a.names, a.types,
+    pg_catalog.concat_ws(' ', a.details, c.relrowsecurity, c.reloptions)`,
   // oid, schema, name, what it is and does, as a hash.
   functions: `c.oid, c.pronamespace, c.proname,
     pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.json_build_array(c.prokind, c.prosecdef,
@@ -200,15 +239,19 @@ const COLUMNS: Record<KeyedGroup, string> = {
       pg_catalog.getdatabaseencoding())), 'base64')`,
   // oid, schema, symbol, function.
   operators: `c.oid, c.oprnamespace, c.oprname, c.oprcode${OID}`,
-  // oid, schema, name, kind, relation of the row type, type of the elements, type under the domain, functions.
-  types: `c.oid, c.typnamespace, c.typname, c.typtype, c.typrelid, c.typelem, c.typbasetype,
+  // oid, schema, name, kind, what else it is, relation of the row type, type of the elements, type under the domain, functions.
+  types: `c.oid, c.typnamespace, c.typname, c.typtype,
+    pg_catalog.concat_ws(' ', c.typnotnull, c.typtypmod, c.typcollation, c.typcategory), c.typrelid, c.typelem, c.typbasetype,
     c.typinput${OID}, c.typoutput${OID}, c.typreceive${OID}, c.typsend${OID}, c.typmodin${OID}, c.typmodout${OID}`,
 };
 
 const RELATION_COLUMNS = `LEFT JOIN LATERAL (
   SELECT pg_catalog.json_agg(a.attname ORDER BY a.attnum) AS names,
     pg_catalog.json_agg(a.atttypid ORDER BY a.attnum)
-      FILTER (WHERE a.atttypid OPERATOR(pg_catalog.>=) ${FIRST_USER_OID}${OID}) AS types
+      FILTER (WHERE a.atttypid OPERATOR(pg_catalog.>=) ${FIRST_USER_OID}${OID}) AS types,
+    pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.string_agg(
+      pg_catalog.concat_ws(' ', a.atttypid, a.atttypmod, a.attcollation, a.attgenerated, a.attnum), ',' ORDER BY a.attnum),
+      'SQL_ASCII')), 'base64') AS details
   FROM pg_catalog.pg_attribute a
   WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
     AND NOT (${KIND_HAS_NO_COLUMNS})) a ON true`;
@@ -238,6 +281,16 @@ export function oidsQuery(group: KeyedGroup, after: number): string {
     ORDER BY c.oid LIMIT ${OIDS_PAGE_ROWS}`;
 }
 export const OIDS_PAGE_ROWS = CATALOG_PAGE_ROWS * 10;
+
+/** A digest of all definitions, domains' constraints among them, one column for each table. */
+export const DEFINITIONS_DIGEST = `SELECT ${[...DEFINITIONS, DOMAIN_CONSTRAINTS].map(contentDigest).join(",\n  ")}`;
+
+function contentDigest({ from, oid, where }: Table): string {
+  const hash = (text: string): string =>
+    `pg_catalog.sha256(pg_catalog.convert_to(${text}, pg_catalog.getdatabaseencoding()))`;
+  const rows = `pg_catalog.string_agg(pg_catalog.encode(${hash(`c${TEXT}`)}, 'base64'), ' ' ORDER BY ${oid})`;
+  return `(SELECT pg_catalog.encode(${hash(`pg_catalog.concat(${rows})`)}, 'base64') FROM ${from} WHERE ${where})`;
+}
 
 /**
  * What a conversion to a type may call beyond the type's own functions, one per row:

@@ -40,7 +40,8 @@ export type SchemaRecord = { readonly oid: number; readonly name: string; readon
 /** What a conversion to a type may call beyond the type's own functions: a function, another type's conversions, another type's output. */
 export type Conversion = { readonly type: number; readonly link: "f" | "t" | "o"; readonly oid: number };
 
-const KINDS: ReadonlyMap<string, RelationKind> = new Map([
+/** By pg_class.relkind. */
+export const RELATION_KINDS: ReadonlyMap<string, RelationKind> = new Map([
   ["r", "table"],
   ["p", "partitioned table"],
   ["f", "foreign table"],
@@ -78,11 +79,11 @@ export class Interning {
 
 /** Turns rows of the page queries into records; throws CatalogError on a row that is none. */
 export const DECODERS: { readonly [G in KeyedGroup]: (row: TextRow, interning: Interning) => Records[G] } = {
-  relations([oid, schema, name, kindLetter, names, types], interning) {
-    const kind = KINDS.get(string(kindLetter));
+  relations([oid, schema, name, kindLetter, names, types, details], interning) {
+    const kind = RELATION_KINDS.get(string(kindLetter));
     if (kind === undefined) throw new CatalogError(`the target's catalog has a relation of kind "${kindLetter ?? ""}"`);
     return {
-      ...dated(oid, schema, [name, kindLetter, names, types]),
+      ...dated(oid, schema, [name, kindLetter, names, types, details]),
       relation: {
         oid: number(oid),
         schema: "",
@@ -104,11 +105,11 @@ export const DECODERS: { readonly [G in KeyedGroup]: (row: TextRow, interning: I
       functionOid: number(functionOid),
     };
   },
-  types([oid, schema, name, kind, relation, element, base, ...functions], interning) {
+  types([oid, schema, name, kind, details, relation, element, base, ...functions], interning) {
     const parts = [number(element), number(base)].filter(isUser);
     const calls = [...new Set(functions.map(number).filter(isUser))];
     return {
-      ...dated(oid, schema, [name, kind, relation, element, base, ...functions]),
+      ...dated(oid, schema, [name, kind, details, relation, element, base, ...functions]),
       name: interning.name(string(name)),
       relationOid: number(relation),
       parts: parts.length === 0 ? NONE : parts,

@@ -30,6 +30,8 @@ export type CatalogLimits = {
   readonly types: number;
   /** Casts, ranges and checks of domains together. */
   readonly conversions: number;
+  /** Rules, defaults, triggers, row policies, links of inheritance and labels of enums together. */
+  readonly definitions: number;
 };
 
 export const CATALOG_LIMITS: CatalogLimits = {
@@ -40,6 +42,7 @@ export const CATALOG_LIMITS: CatalogLimits = {
   operators: 50_000,
   types: 500_000,
   conversions: 50_000,
+  definitions: 2_000_000,
 };
 
 /** How many objects one query may return. */

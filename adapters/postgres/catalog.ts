@@ -10,6 +10,16 @@ export type RelationKind =
   | "index"
   | "composite type";
 
+/** Kinds that statements read and write, and that policy can name; an index and a composite type are only defined. */
+export const READ_WRITE_KINDS: ReadonlySet<RelationKind> = new Set<RelationKind>([
+  "table",
+  "partitioned table",
+  "foreign table",
+  "view",
+  "materialized view",
+  "sequence",
+]);
+
 export type Relation = {
   readonly oid: number;
   readonly schema: string;
@@ -38,4 +48,6 @@ export interface Catalog {
   typeSchemas(name: string): readonly string[];
   /** Functions outside pg_catalog that a cast to this type, or reading its text form, may call; empty for types of pg_catalog. */
   typeFunctions(schema: string, name: string): readonly FunctionName[];
+  /** The same by oid; null: there is no such type, as far as is known. */
+  typeFunctionsByOid(oid: number): readonly FunctionName[] | null;
 }

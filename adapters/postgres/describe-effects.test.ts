@@ -26,12 +26,27 @@ test.each<[string, Partial<StatementEffect>]>([
   ["SELECT get_email(1)", { changesReading: true }],
   ["SELECT set_config('search_path', '', false)", { changesReading: true }],
   ["SELECT nosuch(1)", { changesReading: true }],
-  ["CALL announce(1)", { changesReading: true }],
+  ["CALL announce(1)", { changesReading: true, callsProcedure: true }],
   ["DO 'x'", ANY_EFFECT],
   ["SELEC 1", ANY_EFFECT],
   ["COPY orders FROM STDIN", { copiesIn: true }],
-  ["COPY orders TO STDOUT", { copiesOut: true }],
-  ["COPY (SELECT 1) TO STDOUT", { copiesOut: true }],
+  ["COPY orders TO STDOUT", { copiesOut: true, copyOptions: new Map() }],
+  ["COPY (SELECT 1) TO STDOUT", { copiesOut: true, copyOptions: new Map() }],
+  [
+    "COPY orders TO STDOUT (FORMAT csv, HEADER, a 1, b 2.5, c 'x', d (y), e 0)",
+    {
+      copiesOut: true,
+      copyOptions: new Map([
+        ["format", "csv"],
+        ["header", null],
+        ["a", "1"],
+        ["b", "2.5"],
+        ["c", "x"],
+        ["d", null],
+        ["e", "0"],
+      ]),
+    },
+  ],
   ["COPY orders FROM '/x'", {}],
   ["COPY orders TO PROGRAM 'x'", {}],
   ["BEGIN", { transaction: "begin" }],
@@ -53,6 +68,20 @@ test.each<[string, Partial<StatementEffect>]>([
   ["RESET search_path", { changesReading: true }],
   ["RESET ALL", { changesReading: true }],
   ["SET work_mem = '1MB'", {}],
+  ["BEGIN READ ONLY", { transaction: "begin" }],
+  ["BEGIN READ WRITE", { transaction: "begin", undoesReadOnly: true }],
+  ["START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE", { transaction: "begin", undoesReadOnly: true }],
+  ["SET TRANSACTION READ ONLY", {}],
+  ["SET TRANSACTION READ WRITE", { undoesReadOnly: true }],
+  ["SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", {}],
+  ["SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE", { undoesReadOnly: true }],
+  ["SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", {}],
+  ["SET default_transaction_read_only = on", {}],
+  ["SET default_transaction_read_only = off", { undoesReadOnly: true }],
+  ["SET LOCAL Transaction_Read_Only TO 'no'", { undoesReadOnly: true }],
+  ["SET transaction_read_only TO DEFAULT", { undoesReadOnly: true }],
+  ["RESET transaction_read_only", { undoesReadOnly: true }],
+  ["RESET default_transaction_read_only", {}],
   ["SHOW search_path", {}],
   ["DISCARD ALL", { changesReading: true, deallocates: "all", closesCursor: "all" }],
   ["DISCARD TEMP", { changesReading: true }],
@@ -72,6 +101,7 @@ test.each<[string, Partial<StatementEffect>]>([
   ["ALTER TABLE orders OWNER TO bob", { ...NEW, redefines: ["orders"] }],
   ["DROP TABLE orders, products", { ...NEW, redefines: ["orders", "products"] }],
   ["CREATE FUNCTION f() RETURNS int LANGUAGE sql AS ''", { ...NEW, redefines: ["f"] }],
+  ["ALTER OPERATOR + (int, int) SET (RESTRICT = NONE)", { ...NEW, redefines: ["+"] }],
   ["ALTER FUNCTION app.get_email(int) RENAME TO g", { ...NEW, redefines: ["get_email", "g"] }],
   ["DROP TYPE app.order_status", { ...NEW, redefines: ["order_status"] }],
   ["CREATE OPERATOR app.=~ (LEFTARG = int, FUNCTION = f)", { ...NEW, redefines: ["=~"] }],
@@ -80,6 +110,7 @@ test.each<[string, Partial<StatementEffect>]>([
   ["DROP SCHEMA app", { ...NEW, redefines: "all" }],
   ["CREATE EXTENSION hstore", { ...NEW, redefines: "all" }],
   ["ALTER ROLE bob SET search_path = x", { ...NEW, changesReading: true }],
+  ["ALTER LARGE OBJECT 1 OWNER TO bob", NEW],
   ["GRANT SELECT ON orders TO bob", NEW],
   ["COMMENT ON TABLE orders IS 'x'", {}],
   ["VACUUM orders", {}],
@@ -106,4 +137,9 @@ test("every statement of a text has its effect, in order", () => {
   expect(found.map(({ transaction }) => transaction)).toEqual(["begin", null, null, "commit"]);
   expect(found.map(({ changesReading }) => changesReading)).toEqual([false, true, false, false]);
   expect(found.map(({ copiesIn }) => copiesIn)).toEqual([false, false, true, false]);
+});
+
+test("what could not be read may have changed all that a session follows", () => {
+  const all = { changesReading: true, changesCatalog: true, redefines: "all", createsTemporary: "unknown" } as const;
+  expect(effects("DO 'x'")).toEqual([{ ...NO_EFFECT, ...all }]);
 });

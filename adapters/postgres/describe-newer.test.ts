@@ -27,6 +27,14 @@ expectAccesses(
       "SELECT j.e FROM customers c, JSON_TABLE(c.notes, '$' COLUMNS (e text PATH '$.e', n FOR ORDINALITY, NESTED '$.x' COLUMNS (y text))) j",
       "read select app.customers(notes)",
     ],
+    [
+      "SELECT e, y, nosuch FROM customers c, JSON_TABLE(c.notes, '$' COLUMNS (e text, NESTED '$.x' COLUMNS (y text))) j",
+      "read select app.customers(?)",
+    ],
+    [
+      "SELECT e, y FROM customers c, JSON_TABLE(c.notes, '$' COLUMNS (e text, NESTED '$.x' COLUMNS (y text))) j",
+      "read select app.customers(notes)",
+    ],
     ["SELECT JSON_VALUE(notes, '$.a' DEFAULT email ON EMPTY) FROM customers", "read select app.customers(notes email)"],
     [
       "SELECT JSON_QUERY(notes, '$' PASSING ssn AS s), JSON_EXISTS(notes, '$.a'), JSON_SCALAR(id), JSON_SERIALIZE(notes), JSON(full_name) FROM customers",

@@ -1,5 +1,9 @@
 /** Tests what queries are said to read: columns and relations, spelled in every way. */
+import { expect, test } from "bun:test";
+import { corpusCatalog, corpusReading } from "../../test/corpus/catalog.ts";
 import { expectAccesses } from "../../test/corpus/expect-accesses.ts";
+import { Analyser } from "./analyser.ts";
+import type { Analysis, Reading } from "./analysis.ts";
 
 expectAccesses("reading", [
   ["SELECT id FROM customers", "read select app.customers(id)"],
@@ -19,6 +23,9 @@ expectAccesses("reading", [
   ["SELECT full_name AS email FROM customers ORDER BY email", "read select app.customers(full_name)"],
   ["SELECT full_name AS email FROM customers GROUP BY email", "read select app.customers(full_name email)"],
   ["SELECT full_name FROM customers ORDER BY email", "read select app.customers(full_name email)"],
+  // The server calls it lower.
+  ["SELECT lower(email) FROM customers GROUP BY lower", "read select app.customers(email)"],
+  ["SELECT lower(email) FROM customers GROUP BY upper", "read select app.customers(?)"],
   ["SELECT full_name FROM customers ORDER BY lower(email)", "read select app.customers(full_name email)"],
   ["SELECT lower(email) FROM customers GROUP BY 1 HAVING max(balance) > 1", "read select app.customers(email balance)"],
   ["SELECT DISTINCT ON (email) id FROM customers", "read select app.customers(id email)"],
@@ -155,6 +162,43 @@ expectAccesses("whole rows and rows as arguments", [
   ],
 ]);
 
+expectAccesses("a call with one argument", [
+  // A function comes before a column of its name.
+  ["SELECT label(1) FROM (SELECT 1 AS label) s", "execute execute calls app.label"],
+  // With two arguments or a schema it is no column.
+  ["SELECT email(c.id, 1) FROM customers c", "read select app.customers(id)", "execute execute calls ? opaque"],
+  ["SELECT email.nosuch(c.id) FROM customers c", "read select app.customers(id)", "execute execute calls ? opaque"],
+  ["SELECT a.b.c.lower('A')", "execute execute calls ? opaque"],
+  // Views of information_schema are made of these, and only there they are safe.
+  ["SELECT information_schema._pg_truetypid(1)", "read select ambient"],
+  ["SELECT information_schema._pg_unheard(1)", "execute execute calls information_schema._pg_unheard"],
+  ["SELECT _pg_truetypid(1)", "execute execute calls app._pg_truetypid"],
+]);
+
+expectAccesses("types that two schemas have", [
+  ["SELECT 'x'::badge", "execute execute calls app.label"],
+  ["SELECT 'x'::public.badge", "execute execute calls public.shared"],
+]);
+
+expectAccesses(
+  "types when the path is not known",
+  [["SELECT 'x'::badge", "execute execute calls app.label", "execute execute calls public.shared"]],
+  { searchPath: null },
+);
+
+expectAccesses(
+  "without a catalog",
+  [
+    ["SELECT 1 + 1", "execute execute calls ? opaque"],
+    ["SELECT lower('A')", "execute execute calls ? opaque"],
+    ["SELECT 'x'::badge", "execute execute calls ? opaque"],
+    ["SELECT id FROM app.orders", "read select ?(?) opaque"],
+    // Nobody adds to pg_catalog.
+    ["SELECT 1 OPERATOR(pg_catalog.+) 1, 'x'::pg_catalog.text", "read select ambient"],
+  ],
+  { catalog: null },
+);
+
 expectAccesses("joins", [
   [
     "SELECT c.full_name, o.amount FROM customers c JOIN orders o ON o.customer_id = c.id",
@@ -196,6 +240,15 @@ expectAccesses("joins", [
     "read select app.contacts(id customer_id alt_email alt_local)",
     "read select app.categories(id parent_id name)",
   ],
+  // A function's columns are not known: it may be one of them.
+  ["SELECT f FROM (customers CROSS JOIN generate_series(1, 2) AS g) AS j", "read select app.customers"],
+  ["SELECT f FROM (customers CROSS JOIN (SELECT 1 AS g) s) AS j", "read select app.customers(?)"],
+  [
+    "SELECT j.note FROM ((orders JOIN contacts USING (customer_id) AS u) CROSS JOIN categories) AS j",
+    "read select app.orders(customer_id note)",
+    "read select app.contacts(customer_id)",
+    "read select app.categories",
+  ],
   ["SELECT x.b FROM customers AS x (a, b)", "read select app.customers(full_name)"],
   ["SELECT email FROM customers AS x (a, b)", "read select app.customers(email)"],
   ["SELECT x.email FROM customers AS x (email)", "read select app.customers(id email)"],
@@ -226,6 +279,8 @@ expectAccesses("joins", [
     "read select app.orders(?)",
     "read select app.customers(full_name)",
   ],
+  // Without LATERAL it does not see what stands beside it.
+  ["SELECT 1 FROM orders, (SELECT note FROM customers) s", "read select app.orders", "read select app.customers(?)"],
   ["SELECT a.id FROM categories a JOIN categories b ON b.parent_id = a.id", "read select app.categories(parent_id id)"],
   [
     "SELECT id FROM customers WHERE id IN (SELECT product_id FROM orders WHERE email = note)",
@@ -318,6 +373,8 @@ expectAccesses("EXPLAIN", [
   ["EXPLAIN ANALYZE DELETE FROM orders", "write delete app.orders unfiltered"],
   ["EXPLAIN (ANALYZE false) UPDATE orders SET note = 'x'", "read explain app.orders(note)"],
   ["EXPLAIN (ANALYZE on) SELECT email FROM customers", "read select app.customers(email)"],
+  ["EXPLAIN (ANALYZE 0) DELETE FROM orders", "read explain app.orders"],
+  ["EXPLAIN (ANALYZE 1) DELETE FROM orders", "write delete app.orders unfiltered"],
   ["EXPLAIN (ANALYZE off, ANALYZE) DELETE FROM orders", "write delete app.orders unfiltered"],
   ["EXPLAIN SELECT get_email(1)", "execute execute calls app.get_email"],
   ["EXPLAIN CREATE TABLE t AS SELECT email FROM customers", "read explain app.customers(email)"],
@@ -328,3 +385,60 @@ expectAccesses("EXPLAIN", [
   ],
   ["EXPLAIN DECLARE c CURSOR FOR SELECT email FROM customers", "read explain app.customers(email)"],
 ]);
+
+const OPAQUE = ["administer"];
+
+async function analysed(sql: string, changes: Partial<Reading> = {}): Promise<Analysis> {
+  return new Analyser().analyse(new TextEncoder().encode(sql), corpusReading(corpusCatalog(), changes));
+}
+
+/** Their classes say enough: what is not understood may do anything. */
+async function classesOf(sql: string): Promise<string[]> {
+  return (await analysed(sql)).accesses.map((access) => access.class);
+}
+
+test.each([
+  ["SELECT a.b.c.lower('A')", "a function's name has too many parts"],
+  ["SELECT app.nosuch(1)", `function "app.nosuch" is not in the catalog`],
+  ["SELECT 1 OPERATOR(a.b.c.+) 1", "an operator's name has too many parts"],
+  ["SELECT 1::a.b.c.text", "a type's name has too many parts"],
+  ["SELECT 1::app.nosuch", `type "app.nosuch" is not in the catalog`],
+  ["SELECT 1::nosuch", `type "nosuch" is not in the catalog`],
+  ["TABLE app.nosuch", `relation "app.nosuch" is not in the catalog`],
+  ["TABLE other.app.orders", "another database is named"],
+])("of %s it is said what is not known: %s", async (sql, because) => {
+  expect((await analysed(sql)).notUnderstood).toBe(because);
+});
+
+const NO_CATALOG = "the target's catalog is not loaded, or has changed";
+const CHANGED = "it was changed since the catalog was read";
+
+test.each<[string, string, Partial<Reading>]>([
+  ["TABLE app.orders", NO_CATALOG, { catalog: null }],
+  ["SELECT lower('A')", NO_CATALOG, { catalog: null }],
+  ["SELECT 1 + 1", NO_CATALOG, { catalog: null }],
+  ["SELECT 'x'::badge", NO_CATALOG, { catalog: null }],
+  ["TABLE orders", "the search path is not known", { searchPath: null }],
+  ["TABLE app.orders", `"orders" was changed since the catalog was read`, { redefinedNames: new Set(["orders"]) }],
+  ["SELECT lower('A')", CHANGED, { redefinedNames: new Set(["lower"]) }],
+  ["SELECT 1 + 1", CHANGED, { redefinedNames: new Set(["+"]) }],
+  ["SELECT 'x'::badge", CHANGED, { redefinedNames: new Set(["badge"]) }],
+  ["TABLE orders", "the session's temporary relations are not known", { temporaryNames: "unknown" }],
+  ["TABLE orders", `"orders" is a temporary relation`, { temporaryNames: new Set(["orders"]) }],
+])("of %s it is said why it is not known: %s", async (sql, because, changes) => {
+  expect((await analysed(sql, changes)).notUnderstood).toBe(because);
+});
+
+test("what shows more columns than the server allows is not read", async () => {
+  // 1,664 columns, 8 of each source.
+  const star = (count: number): string =>
+    `SELECT * FROM ${Array.from({ length: count }, (_, at) => `customers c${at}`).join(", ")}`;
+  expect(await classesOf(star(208))).toEqual(["read"]);
+  expect(await classesOf(star(209))).toEqual(OPAQUE);
+});
+
+test("what joins more relations than the gateway follows is not read, in a join with an alias either", async () => {
+  const joined = (count: number): string => `SELECT 1 FROM (orders${" CROSS JOIN orders".repeat(count - 1)}) AS j`;
+  expect(await classesOf(joined(500))).toEqual(["read"]);
+  expect(await classesOf(joined(501))).toEqual(OPAQUE);
+});

@@ -15,7 +15,7 @@ import { CatalogLoader } from "./catalog-loader.ts";
 import type { Catalog } from "./catalog.ts";
 
 // On a busy machine; a server does the work.
-setDefaultTimeout(120_000);
+setDefaultTimeout(240_000);
 
 const DATABASE = "corpus";
 const GENERATED_COUNT = 1_200;

@@ -77,7 +77,84 @@ expectAccesses("writing", [
   ],
   ["UPDATE orders SET note = DEFAULT WHERE CURRENT OF cur", "write update app.orders(note)"],
   ["UPDATE products SET tags[1] = 'x', attrs['a'] = '1' WHERE id = 1", "write update app.products(tags attrs id)"],
+  ["UPDATE products SET attrs.a.b = '1' WHERE id = 1", "write update app.products(attrs id)"],
+  [
+    "UPDATE products SET tags[(SELECT max(id) FROM orders)] = 'x' WHERE id = 1",
+    "write update app.products(tags id)",
+    "read select app.orders(id)",
+  ],
+  [
+    "INSERT INTO products (tags[order_total(1)]) VALUES ('x')",
+    "write insert app.products(tags)",
+    "execute execute calls app.order_total",
+  ],
   ["DELETE FROM orders", "write delete app.orders unfiltered"],
+  ["DELETE FROM orders USING (SELECT 1 AS one) x WHERE x.one = 1", "write delete app.orders unfiltered"],
+  [
+    "WITH x AS (SELECT 1 AS a) DELETE FROM orders o USING x WHERE a = 1 AND x IS NOT NULL",
+    "write delete app.orders unfiltered",
+  ],
+  [
+    "DELETE FROM orders WHERE 1 IN (SELECT id FROM products)",
+    "write delete app.orders unfiltered",
+    "read select app.products(id)",
+  ],
+  [
+    "DELETE FROM orders o WHERE EXISTS (SELECT 1 FROM orders WHERE orders.id = 1)",
+    "write delete app.orders unfiltered",
+    "read select app.orders(id)",
+  ],
+  [
+    "UPDATE orders o SET note = 'x' FROM products orders WHERE orders.id = 1",
+    "write update app.orders(note) unfiltered",
+    "read select app.products(id)",
+  ],
+  [
+    "DELETE FROM orders WHERE EXISTS (SELECT 1 FROM products p WHERE p.id = product_id)",
+    "write delete app.orders(product_id)",
+    "read select app.products(id)",
+  ],
+  ["DELETE FROM orders WHERE ctid = '(0,1)'", "write delete app.orders(ctid)"],
+  [
+    "DELETE FROM orders WHERE orders IS NOT NULL",
+    "write delete app.orders(id customer_id product_id amount status note placed_at)",
+  ],
+  [
+    "MERGE INTO orders o USING (SELECT 1 AS a) p ON p.a = 1 WHEN MATCHED AND p.a > 0 THEN DELETE",
+    "write merge app.orders unfiltered",
+    "write delete app.orders unfiltered",
+  ],
+  ...[
+    "id = id",
+    "orders.id = orders.id",
+    "id >= id",
+    "id IN (1, id)",
+    "id BETWEEN id AND id",
+    "id IS NOT DISTINCT FROM id",
+    "id IS NULL OR id IS NOT NULL",
+    "id = 1 OR id <> 1",
+    "id < 1 OR id = 2 OR id >= 1",
+    "id = 1 OR NOT id = 1",
+    "id = id AND true",
+    "id = 1 OR (id = id AND (true OR id = 2))",
+  ].map((condition): [string, string] => [
+    `DELETE FROM orders WHERE ${condition}`,
+    "write delete app.orders(id) unfiltered",
+  ]),
+  ["DELETE FROM orders WHERE note LIKE '%'", "write delete app.orders(note) unfiltered"],
+  ["DELETE FROM orders WHERE note ILIKE '%%' OR note IS NULL", "write delete app.orders(note) unfiltered"],
+  ...[
+    "id <> id",
+    "id < id",
+    "NOT (id = id)",
+    "id NOT IN (id)",
+    "id OPERATOR(app.=) id",
+    "id = id AND id = 1",
+    "id = 1 OR id <> 2",
+    "id IS NOT NULL",
+  ].map((condition): [string, string] => [`DELETE FROM orders WHERE ${condition}`, "write delete app.orders(id)"]),
+  ["DELETE FROM orders WHERE note NOT LIKE '%'", "write delete app.orders(note)"],
+  ["DELETE FROM orders WHERE note LIKE 'a%'", "write delete app.orders(note)"],
   ["DELETE FROM orders WHERE customer_id = 3", "write delete app.orders(customer_id)"],
   [
     "DELETE FROM orders USING customers c WHERE c.id = orders.customer_id AND c.email = 'x'",
@@ -178,6 +255,7 @@ expectAccesses("functions, operators, types", [
     "execute execute calls app.same_mail",
   ],
   ["SELECT 1::app.contact_card", "execute execute calls app.id_to_card"],
+  ["SELECT contact_card(1) FROM (SELECT 1 AS contact_card) q", "execute execute calls app.id_to_card"],
   ["SELECT CAST('x' AS email_addr)", "execute execute calls app.same_mail"],
   ["SELECT 'x'::order_status", "read select ambient"],
   ["SELECT email_addr('x')", "execute execute calls app.same_mail"],
@@ -192,4 +270,21 @@ expectAccesses("functions, operators, types", [
   ],
   ["CALL nosuch()", "execute call calls ? opaque"],
   ["DO $$ BEGIN END $$", "administer ? ?(?) calls ? opaque"],
+]);
+
+expectAccesses("sequences by the names in constants", [
+  ["SELECT nextval(' App . \"orders_id_seq\" ')", "write update app.orders_id_seq"],
+  ["SELECT setval('shop.app.orders_id_seq'::regclass, 1)", "write update app.orders_id_seq"],
+  // The server folds such letters by its locale.
+  ["SELECT nextval('örders')", "execute execute calls pg_catalog.nextval"],
+]);
+
+expectAccesses("rows locked through a set operation", [
+  [
+    "SELECT id FROM (SELECT id FROM orders UNION ALL SELECT id FROM products) s FOR UPDATE",
+    "read select app.orders(id)",
+    "write select for update app.orders(id)",
+    "read select app.products(id)",
+    "write select for update app.products(id)",
+  ],
 ]);

@@ -3,11 +3,20 @@ import { UNKNOWN } from "../../src/core/operation.ts";
 import type { Access, Accesses } from "../../src/core/operation.ts";
 import type { Analysis, Reading, StatementEffect, TransactionEffect } from "./analysis.ts";
 import { ANY_EFFECT } from "./describe/effect.ts";
+import type { MaskRefusal } from "./describe/references.ts";
 import { StatementReader } from "./describe/statement.ts";
 import type { InnerAnalysis, PreparedStatements } from "./describe/statement.ts";
 import { NotUnderstood } from "./describe/tree.ts";
 import type { Node } from "./describe/tree.ts";
-import type { ParsedStatement } from "./parser.ts";
+import { notRead } from "./mask/govern.ts";
+import type { Governed } from "./mask/govern.ts";
+import { SHOWS_NOTHING_MASKED } from "./mask/raw-shape.ts";
+import type { RawShape } from "./mask/raw-shape.ts";
+import { splice } from "./mask/splice.ts";
+import { signatureOf } from "./mask/statement-masking.ts";
+import type { StatementMasking } from "./mask/statement-masking.ts";
+import { opaqueAccess } from "./opaque-access.ts";
+import type { ParsedStatement, ParseResult } from "./parser.ts";
 
 /** More statements in one text are refused: each is walked, and each is judged. */
 const STATEMENTS_MAX = 1_000;
@@ -25,12 +34,16 @@ export function innerStatementOf(analysis: Analysis): Node | undefined {
   return innerStatements.get(analysis);
 }
 
-/** `prepared` finds what the session has prepared, as a statement to be read again. */
+/**
+ * `prepared` finds what the session has prepared, as a statement to be read again; `parse` reads a text that masks have
+ * rewritten.
+ */
 export function describe(
   statements: readonly ParsedStatement[],
   identity: TextIdentity,
   reading: Reading,
   prepared: PreparedStatements,
+  parse: (text: string) => ParseResult,
 ): Description {
   if (statements.length > STATEMENTS_MAX) {
     return {
@@ -40,15 +53,17 @@ export function describe(
   }
   const accesses: Access[] = [];
   const effects: StatementEffect[] = [];
+  const governed: Governed[] = [];
   let notUnderstood: string | null = null;
   let isSessionBound = false;
   let current = reading;
   let preparedNow = prepared;
   for (const { kind, node } of statements) {
     const statement: Node = { kind, fields: node };
-    const outcome = readStatement(statement, identity, current, preparedNow);
+    const outcome = readStatement(statement, identity, current, preparedNow, statements.length === 1);
     accesses.push(...outcome.accesses);
     effects.push(outcome.effect);
+    if (outcome.governed) governed.push(outcome.governed);
     notUnderstood ??= outcome.unresolved;
     isSessionBound ||= outcome.isSessionBound;
     if (statements.length > 1) {
@@ -63,15 +78,54 @@ export function describe(
     notUnderstood,
     catalogDigest: reading.catalog?.digest ?? null,
     syntaxError: null,
+    masking: reading.plan ? masking(governed, identity.text, statements, parse) : null,
     statements: effects,
   };
   return { analysis, isSessionBound };
+}
+
+/** One refusal refuses all of a text. */
+function masking(
+  governed: readonly Governed[],
+  text: string,
+  statements: readonly ParsedStatement[],
+  parse: (text: string) => ParseResult,
+): StatementMasking {
+  const hidesDetail = governed.some((each) => each.hidesDetail);
+  const refusal = governed.find((each) => each.refusal !== null)?.refusal ?? null;
+  const edits = governed.flatMap((each) => each.edits);
+  if (refusal !== null) return notSent(refusal, hidesDetail);
+  const signature = signatureOf(edits);
+  const raw = rawOf(governed);
+  const compares = governed.find((each) => each.compares !== null)?.compares?.compared ?? null;
+  if (edits.length === 0) return { refusal, rewritten: null, signature, hidesDetail, raw, compares };
+  const spliced = splice(text, statements, edits, parse);
+  if ("because" in spliced) {
+    const message = `masks cannot be put into this statement: ${spliced.because}`;
+    return notSent({ message, hint: "Write it in a simpler way." }, hidesDetail);
+  }
+  return {
+    refusal: null,
+    rewritten: { bytes: new TextEncoder().encode(spliced.text), positions: spliced.positions },
+    signature,
+    hidesDetail,
+    raw,
+    compares,
+  };
+}
+
+/** Of a whole text: rows of several statements are not told apart. */
+function rawOf(governed: readonly Governed[]): RawShape {
+  const raw = governed.find((each) => each.raw.kind !== "nothing")?.raw ?? SHOWS_NOTHING_MASKED;
+  if (raw.kind === "nothing" || governed.length === 1) return raw;
+  return { kind: "refused", because: "several statements are sent as one text" };
 }
 
 type Outcome = {
   readonly accesses: readonly Access[];
   readonly effect: StatementEffect;
   readonly unresolved: string | null;
+  readonly governed: Governed | null;
   readonly isSessionBound: boolean;
 };
 
@@ -80,8 +134,9 @@ function readStatement(
   identity: TextIdentity,
   reading: Reading,
   prepared: PreparedStatements,
+  isAlone: boolean,
 ): Outcome {
-  const innerAnalysis: InnerAnalysis = (accesses, understood, inner, effect) => {
+  const innerAnalysis: InnerAnalysis = (accesses, understood, inner, effect, governed) => {
     const analysis: Analysis = {
       ...identity,
       accesses: atLeastOne(accesses, reading),
@@ -89,6 +144,7 @@ function readStatement(
       notUnderstood: understood ? null : "what was prepared could not be read",
       catalogDigest: reading.catalog?.digest ?? null,
       syntaxError: null,
+      masking: governed && keptMasking(governed),
       statements: [effect],
     };
     innerStatements.set(analysis, inner);
@@ -96,13 +152,34 @@ function readStatement(
   };
   const reader = new StatementReader(reading, prepared, innerAnalysis);
   try {
-    return { ...reader.read(statement), isSessionBound: reader.isSessionBound };
+    return { ...reader.read(statement, "select", isAlone), isSessionBound: reader.isSessionBound };
   } catch (error) {
     // Whatever went wrong, the statement was not read: it is opaque.
     const because = error instanceof NotUnderstood ? error.message : "it could not be read";
     const { isSessionBound } = reader;
-    return { accesses: [opaqueAccess(reading)], effect: ANY_EFFECT, unresolved: because, isSessionBound };
+    const governed = reading.plan ? refused(reader.refusal ?? notRead(because)) : null;
+    return {
+      accesses: [opaqueAccess(reading.database)],
+      effect: ANY_EFFECT,
+      unresolved: because,
+      governed,
+      isSessionBound,
+    };
   }
+}
+
+/** Of a statement that stands within the text that is sent: only that is rewritten. */
+function keptMasking({ refusal, edits, hidesDetail, raw }: Governed): StatementMasking {
+  if (refusal !== null) return notSent(refusal, hidesDetail);
+  return { refusal, rewritten: null, signature: signatureOf(edits), hidesDetail, raw, compares: null };
+}
+
+function notSent(refusal: MaskRefusal, hidesDetail: boolean): StatementMasking {
+  return { refusal, rewritten: null, signature: null, hidesDetail, raw: SHOWS_NOTHING_MASKED, compares: null };
+}
+
+function refused(refusal: MaskRefusal): Governed {
+  return { refusal, edits: [], writes: [], hidesDetail: true, raw: SHOWS_NOTHING_MASKED, compares: null };
 }
 
 /** The reading under which the next statement of the same text is read. */
@@ -139,27 +216,12 @@ function preparedAfter(prepared: PreparedStatements, effect: StatementEffect): P
   const { prepares, deallocates } = effect;
   if (prepares) {
     const statement = innerStatementOf(prepares.analysis);
-    return (name) => (name === prepares.name ? statement : prepared(name));
+    const kept = statement && { statement, masking: prepares.analysis.masking };
+    return (name) => (name === prepares.name ? kept : prepared(name));
   }
   if (deallocates === "all") return () => undefined;
   if (deallocates) return (name) => (name === deallocates.name ? undefined : prepared(name));
   return prepared;
-}
-
-/** Able to do anything. */
-function opaqueAccess(reading: Reading): Access {
-  return {
-    class: "administer",
-    facts: {
-      databases: [reading.database],
-      verbs: UNKNOWN,
-      relations: UNKNOWN,
-      columns: UNKNOWN,
-      functions: UNKNOWN,
-      unfiltered: UNKNOWN,
-    },
-    opaque: true,
-  };
 }
 
 /** A text that could not be read at all. */
@@ -171,13 +233,22 @@ export function opaqueAnalysis(
 ): Analysis {
   return {
     ...identity,
-    accesses: [opaqueAccess(reading)],
+    accesses: [opaqueAccess(reading.database)],
     understood: false,
     notUnderstood: because,
     catalogDigest: reading.catalog?.digest ?? null,
     syntaxError,
+    masking: reading.plan ? notSent(unread(because, syntaxError), true) : null,
     statements: [ANY_EFFECT],
   };
+}
+
+/** What is no SQL is told in the parser's own words. */
+function unread(because: string, syntaxError: Analysis["syntaxError"]): MaskRefusal {
+  const refusal = notRead(because);
+  return syntaxError === null
+    ? refusal
+    : { ...refusal, hint: "Correct the text: PostgreSQL could not read it either." };
 }
 
 /** Many statements of one text often do the same: policy need not judge it again. */

@@ -2,11 +2,11 @@
 import type { Upstream } from "../../src/core/ports.ts";
 import { readInt32 } from "../../src/wire/framer.ts";
 import { backendBodyBytesMax } from "./protocol/limits.ts";
+import { HEADER_BYTES } from "./protocol/types.ts";
 
 /** What a server may send until it is ready; libpq takes 30,000 bytes for an error at this time. */
 const MESSAGE_BYTES_MAX = 30_000;
 const LOGIN_BYTES_MAX = 1024 * 1024;
-const HEADER_BYTES = 5;
 const EMPTY = new Uint8Array(0);
 
 /** Why a login ended. `message` may be shown to a client; `detail` is for the operator. Neither holds a secret. */

@@ -16,27 +16,31 @@ export type Lookup<T> =
 export class Names<T> {
   readonly #committed = new Map<string, T>();
   readonly #pending = new Map<string, PendingName<T>>();
+  /* What the empty name stands for is kept beside the maps: nearly every statement gives and takes it. */
+  #unnamed: T | undefined;
+  #unnamedPending: PendingName<T> | undefined;
 
   /** A message on its way gives `name` a value, or takes it away (null). */
   announce(name: string, segment: number, value: T | null): PendingName<T> {
     const pending = { name, segment, value };
-    this.#pending.set(name, pending);
+    if (name === "") this.#unnamedPending = pending;
+    else this.#pending.set(name, pending);
     return pending;
   }
 
   lookup(name: string, segment: number): Lookup<T> {
-    const pending = this.#pending.get(name);
+    const pending = this.#pendingOf(name);
     if (pending !== undefined) {
       if (pending.segment !== segment) return { kind: "wait" };
       return pending.value === null ? { kind: "absent" } : { kind: "known", value: pending.value };
     }
-    const committed = this.#committed.get(name);
+    const committed = this.committed(name);
     return committed === undefined ? { kind: "absent" } : { kind: "known", value: committed };
   }
 
   /** What the server has acknowledged under this name. */
   committed(name: string): T | undefined {
-    return this.#committed.get(name);
+    return name === "" ? this.#unnamed : this.#committed.get(name);
   }
 
   acknowledge(pending: PendingName<T>): void {
@@ -46,18 +50,27 @@ export class Names<T> {
 
   /** The server skipped it, or it was never sent. */
   drop(pending: PendingName<T>): void {
-    if (this.#pending.get(pending.name) === pending) this.#pending.delete(pending.name);
+    const { name } = pending;
+    if (this.#pendingOf(name) !== pending) return;
+    if (name === "") this.#unnamedPending = undefined;
+    else this.#pending.delete(name);
   }
 
   commit(name: string, value: T | null): void {
-    if (value === null) this.#committed.delete(name);
+    if (name === "") this.#unnamed = value ?? undefined;
+    else if (value === null) this.#committed.delete(name);
     else this.#committed.set(name, value);
   }
 
   /** Forgets all acknowledged names whose value does not pass. */
   keepOnly(passes: (value: T) => boolean): void {
+    if (this.#unnamed !== undefined && !passes(this.#unnamed)) this.#unnamed = undefined;
     for (const [name, value] of this.#committed) {
       if (!passes(value)) this.#committed.delete(name);
     }
+  }
+
+  #pendingOf(name: string): PendingName<T> | undefined {
+    return name === "" ? this.#unnamedPending : this.#pending.get(name);
   }
 }

@@ -6,6 +6,8 @@ import type { GrammarMajor, ParserInstance, RawParse } from "./parser-instance.t
 export const PARSER_CHILD_ARGUMENT = "parser-child";
 
 const TIME_MS_MAX = 5_000;
+/** For a child to start and to load the grammar, which no text can make longer; a busy machine may take seconds. */
+const READY_MS_MAX = 60_000;
 const CHILDREN_MAX = 2;
 const WAITING_MAX = 64;
 /** An idle child gives its memory back. */
@@ -20,6 +22,8 @@ const HEADER_BYTES = 5;
 const ANSWER_TREE = 1;
 const ANSWER_ERROR = 2;
 const ANSWER_FAILED = 3;
+/** Comes before each of the others, when the grammar is there and the text is about to be read. */
+const ANSWER_BEGUN = 4;
 
 function frame(kind: number, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(HEADER_BYTES + payload.length);
@@ -70,6 +74,7 @@ export async function runParserChild(): Promise<void> {
     try {
       const instance = instances.get(major) ?? (await makeParserInstance(major));
       instances.set(major, instance);
+      await Bun.write(Bun.stdout, frame(ANSWER_BEGUN, new Uint8Array()));
       const raw = instance.parse(decoder.decode(payload));
       answer =
         raw.kind === "tree"
@@ -114,7 +119,7 @@ class ParserChild {
 
   start(waiting: Waiting): void {
     this.#current = waiting;
-    this.#setTimer(TIME_MS_MAX);
+    this.#setTimer(READY_MS_MAX);
     this.#process.ref();
     void this.#process.stdin.write(waiting.request);
     void this.#process.stdin.flush();
@@ -142,6 +147,10 @@ class ParserChild {
       for await (const { kind, payload } of frames(this.#process.stdout, ANSWER_BYTES_MAX)) {
         const answered = this.#current;
         if (!answered) break;
+        if (kind === ANSWER_BEGUN) {
+          this.#setTimer(TIME_MS_MAX);
+          continue;
+        }
         const answer = readAnswer(kind, payload);
         this.#current = null;
         this.#onIdle(this);

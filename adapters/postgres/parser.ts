@@ -3,6 +3,7 @@ import { GRAMMAR_MAJORS, makeParserInstance } from "./parser-instance.ts";
 import type { GrammarMajor, ParserInstance, RawParse } from "./parser-instance.ts";
 import { parseInChild } from "./parser-child.ts";
 import { refusalBeforeParsing, STATEMENT_BYTES_MAX_DEFAULT } from "./parser-limits.ts";
+import { withoutComments } from "./without-comments.ts";
 
 /** Longer texts are parsed in a process that can be killed: WebAssembly that runs too long cannot be stopped otherwise. */
 export const SYNCHRONOUS_BYTES_MAX = 32 * 1024;
@@ -64,7 +65,18 @@ export function parse(text: string, serverMajor: number): ParseResult {
   if (reason !== null) return { kind: "refused", reason };
   // The parser cannot allocate nothing.
   if (text === "") return { kind: "statements", statements: [] };
-  return readResult(() => parseRaw(text, serverMajor));
+  const result = readResult(() => parseRaw(text, serverMajor));
+  const blanked = result.kind === "error" ? withoutComments(text) : null;
+  if (blanked === null || !isParserLoaded(serverMajor)) return result;
+  return better(
+    readResult(() => parseRaw(blanked, serverMajor)),
+    result,
+  );
+}
+
+/** A text that is wrong with and without its comments is told of as it was written. */
+function better(blanked: ParseResult, result: ParseResult): ParseResult {
+  return blanked.kind === "statements" ? blanked : result;
 }
 
 /** Parses a text of any length up to the limit in another process. Never rejects. */
@@ -76,7 +88,14 @@ export async function parseSlow(
   const bytes = encoder.encode(text);
   const reason = refusalBeforeParsing(bytes, bytesMax);
   if (reason !== null) return { kind: "refused", reason };
-  const answer = await parseInChild(bytes, grammarMajor(serverMajor));
+  const major = grammarMajor(serverMajor);
+  const result = await parseElsewhere(bytes, major);
+  const blanked = result.kind === "error" ? withoutComments(text) : null;
+  return blanked === null ? result : better(await parseElsewhere(encoder.encode(blanked), major), result);
+}
+
+async function parseElsewhere(bytes: Uint8Array, major: GrammarMajor): Promise<ParseResult> {
+  const answer = await parseInChild(bytes, major);
   return answer.kind === "refused" ? answer : readResult(() => answer);
 }
 

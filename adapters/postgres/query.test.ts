@@ -6,7 +6,7 @@ import { HOUSE_LIMITS, HouseConnection, HouseConnectionLost, type HouseLimits, H
 import { logIn } from "./upstream.ts";
 
 // Real servers, on machines that may be busy.
-setDefaultTimeout(60_000);
+setDefaultTimeout(240_000);
 
 let server: PostgresServer;
 beforeAll(async () => {
@@ -28,7 +28,7 @@ async function open(limits: Partial<HouseLimits> = {}): Promise<HouseConnection>
     key: null,
   };
   const parameters = [["client_encoding", "UTF8"]] as const;
-  const login = await logIn(upstream, ANY_PERMIT, { ...settings, tls: "disable", loginTimeMs: 10_000 }, parameters, 0);
+  const login = await logIn(upstream, ANY_PERMIT, { ...settings, tls: "disable", loginTimeMs: 200_000 }, parameters, 0);
   if (login.kind === "loginFailure") throw new Error(login.detail);
   return new HouseConnection(upstream, login, { ...HOUSE_LIMITS, ...limits });
 }

@@ -24,10 +24,13 @@ export class HouseQueryError extends Error {
   readonly code = "HOUSE_QUERY_FAILED";
   /** Empty when the server gave none. */
   readonly sqlState: string;
+  /** What the server advises; empty when it gave none. */
+  readonly hint: string;
 
-  constructor(message: string, sqlState: string) {
+  constructor(message: string, sqlState: string, hint: string) {
     super(message);
     this.sqlState = sqlState;
+    this.hint = hint;
   }
 }
 
@@ -36,9 +39,12 @@ export class HouseConnectionLost extends Error {
   readonly code = "HOUSE_CONNECTION_LOST";
 }
 
+/** One row as it came; null is SQL's NULL. */
+export type Cells = readonly (Uint8Array | null)[];
+
 type Waiting = {
-  readonly rows: TextRow[];
-  readonly resolve: (rows: readonly TextRow[]) => void;
+  readonly row: (body: Uint8Array) => void;
+  readonly resolve: () => void;
   readonly reject: (error: Error) => void;
   readonly timer: ReturnType<typeof setTimeout>;
   bytes: number;
@@ -72,16 +78,31 @@ export class HouseConnection {
    * HouseQueryError or HouseConnectionLost. One at a time: throws when another has not been answered.
    */
   async query(permit: Permit, sql: string): Promise<readonly TextRow[]> {
+    const rows: TextRow[] = [];
+    await this.#exchange(permit, encodeQuery(sql), (body) => {
+      rows.push(decodeDataRow(body).map((cell) => (cell === null ? null : decodeUtf8(cell))));
+    });
+    return rows;
+  }
+
+  /** Sends messages that one ReadyForQuery answers, and collects the rows of them all; otherwise as query(). */
+  async ask(permit: Permit, messages: Uint8Array): Promise<readonly Cells[]> {
+    const rows: Cells[] = [];
+    await this.#exchange(permit, messages, (body) => rows.push(decodeDataRow(body.slice())));
+    return rows;
+  }
+
+  async #exchange(permit: Permit, messages: Uint8Array, row: (body: Uint8Array) => void): Promise<void> {
     if (this.#lost !== null) throw this.#lost;
     if (this.#waiting !== null) throw new Error("a query of the gateway's own was asked before the last was answered");
-    const { promise, resolve, reject } = Promise.withResolvers<readonly TextRow[]>();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
     const timer = setTimeout(
       () => this.#lose(`no answer within ${this.#limits.queryTimeMs} ms`),
       this.#limits.queryTimeMs,
     );
-    this.#waiting = { rows: [], resolve, reject, timer, bytes: 0, error: null };
+    this.#waiting = { row, resolve, reject, timer, bytes: 0, error: null };
     try {
-      this.#upstream.write(permit, encodeQuery(sql));
+      this.#upstream.write(permit, messages);
     } catch (error) {
       this.#settle();
       throw error;
@@ -128,19 +149,22 @@ export class HouseConnection {
     }
     switch (frame.type) {
       case BACKEND.dataRow:
-        waiting.rows.push(decodeDataRow(frame.body).map((cell) => (cell === null ? null : decodeUtf8(cell))));
+        waiting.row(frame.body);
         break;
       case BACKEND.error:
         waiting.error = queryError(frame.body);
         break;
       case BACKEND.readyForQuery:
         this.#settle();
-        if (waiting.error === null) waiting.resolve(waiting.rows);
+        if (waiting.error === null) waiting.resolve();
         else waiting.reject(waiting.error);
         break;
       case BACKEND.rowDescription:
       case BACKEND.commandComplete:
       case BACKEND.emptyQuery:
+      case BACKEND.parseComplete:
+      case BACKEND.bindComplete:
+      case BACKEND.closeComplete:
         break;
       default:
         throw new HouseConnectionLost("the server answered with what no query of the gateway's own asks for");
@@ -165,7 +189,7 @@ export class HouseConnection {
 
 function queryError(body: Uint8Array): HouseQueryError {
   const { fields } = decodeErrorFields(body);
-  return new HouseQueryError(fields.get("M") ?? "unknown error", fields.get("C") ?? "");
+  return new HouseQueryError(fields.get("M") ?? "unknown error", fields.get("C") ?? "", fields.get("H") ?? "");
 }
 
 /** May come at any time. */

@@ -1,10 +1,13 @@
 /** The state of a session that decides how its texts are read: followed from the server's own reports, never assumed. */
 import type { Analysis, Reading } from "./analysis.ts";
 import type { Catalog } from "./catalog.ts";
+import type { MaskingPlan } from "./mask/plan.ts";
 import { parseSearchPath, resolveSearchPath } from "./search-path.ts";
 
 /** What the session must be asked: `SHOW` is used because it takes no snapshot and so disturbs no transaction. */
 export const READING_SETTINGS = ["search_path", "role", "session_authorization"] as const;
+/** The same in the middle of a pipeline, with what servers report at its end. */
+export const PIPELINE_SETTINGS = [...READING_SETTINGS, "standard_conforming_strings", "client_encoding"] as const;
 
 /** Those that servers report by themselves when they change: session_authorization always has been, search_path since 18. */
 const REPORTED_SETTINGS: ReadonlySet<string> = new Set(["search_path", "session_authorization"]);
@@ -14,14 +17,27 @@ export interface SessionNames {
   cursor(name: string): Analysis | undefined;
 }
 
+/** What there is to know of a session in which columns are masked. */
+export type Governed = {
+  readonly plan: MaskingPlan;
+  /**
+   * Whose right to use schemas the catalog knows: guarded sessions log in as another role, which was given the same.
+   * Null: the session's own.
+   */
+  readonly schemasOf: string | null;
+};
+
 export class SessionReading {
   readonly #database: string;
+  readonly #governed: Governed | null;
   readonly #names: SessionNames;
   readonly #currentCatalog: () => Catalog | null;
   #serverMajor: number;
   #standardConformingStrings: boolean;
   #clientEncodingIsUtf8: boolean;
   #settings: ReadonlyMap<string, string> | null = null;
+  /** What the server has answered inside a pipeline, and reports only at its end, if it is not changed back by then. */
+  #unreported: { readonly standardConformingStrings: boolean; readonly clientEncodingIsUtf8: boolean } | null = null;
   #temporaryNames: Set<string> | "unknown" = new Set();
   #redefinedNames: Set<string> | "all" = new Set();
   #built: Reading | null = null;
@@ -34,10 +50,12 @@ export class SessionReading {
   constructor(
     database: string,
     parameterStatus: ReadonlyMap<string, string>,
+    governed: Governed | null,
     currentCatalog: () => Catalog | null,
     names: SessionNames,
   ) {
     this.#database = database;
+    this.#governed = governed;
     this.#names = names;
     this.#currentCatalog = currentCatalog;
     this.#serverMajor = majorOf(parameterStatus.get("server_version") ?? "");
@@ -55,9 +73,14 @@ export class SessionReading {
     this.#built = null;
   }
 
-  /** The server answered READING_SETTINGS. */
+  /** The server answered READING_SETTINGS or PIPELINE_SETTINGS. */
   answer(settings: ReadonlyMap<string, string>): void {
     this.#settings = settings;
+    const strings = settings.get("standard_conforming_strings");
+    if (strings !== undefined) {
+      const clientEncodingIsUtf8 = settings.get("client_encoding") === "UTF8";
+      this.#unreported = { standardConformingStrings: strings === "on", clientEncodingIsUtf8 };
+    }
     this.isStale = false;
     this.#built = null;
   }
@@ -77,6 +100,14 @@ export class SessionReading {
     if (this.#mayBeTakenBack) this.#forget();
   }
 
+  /** The pipeline's end is on its way, and with it that of its transaction. */
+  pipelineEnds(): void {
+    if (this.#unreported === null) return;
+    this.#unreported = null;
+    this.#built = null;
+    this.takenBack();
+  }
+
   /** No transaction is open: from now on nothing can be taken back. */
   settled(): void {
     this.takenBack();
@@ -85,6 +116,7 @@ export class SessionReading {
 
   #forget(): void {
     this.#settings = null;
+    this.#unreported = null;
     this.isStale = true;
     this.#built = null;
   }
@@ -118,17 +150,9 @@ export class SessionReading {
     return this.#built;
   }
 
-  /**
-   * As current(), for a place where the settings may have changed and the server cannot be asked (inside a pipeline):
-   * nothing is taken for granted, so a text is read as opaque.
-   */
+  /** As current(), where settings may have changed and the server cannot be asked: a text is read as opaque. */
   untrusted(): Reading {
-    return {
-      ...this.#build(this.#currentCatalog()),
-      searchPath: null,
-      standardConformingStrings: false,
-      clientEncodingIsUtf8: false,
-    };
+    return { ...this.#build(this.#currentCatalog()), searchPath: null, cannotBeAsked: true };
   }
 
   /** How a text that was parsed under `then` is read now: its names are looked up anew, its strings are as they were parsed. */
@@ -149,6 +173,7 @@ export class SessionReading {
   #build(catalog: Catalog | null): Reading {
     return {
       database: this.#database,
+      ...(this.#governed === null ? {} : { plan: this.#governed.plan }),
       catalog: this.#redefinedNames === "all" ? null : catalog,
       ...(this.#redefinedNames === "all" || this.#redefinedNames.size === 0
         ? {}
@@ -157,8 +182,8 @@ export class SessionReading {
       searchPath: this.#searchPath(catalog),
       temporaryNames: this.#temporaryNames,
       ...(this.#mayBeTakenBack ? { mayBeTakenBack: true } : {}),
-      standardConformingStrings: this.#standardConformingStrings,
-      clientEncodingIsUtf8: this.#clientEncodingIsUtf8,
+      standardConformingStrings: this.#unreported?.standardConformingStrings ?? this.#standardConformingStrings,
+      clientEncodingIsUtf8: this.#unreported?.clientEncodingIsUtf8 ?? this.#clientEncodingIsUtf8,
       preparedStatement: (name) => this.#names.preparedStatement(name),
       cursor: (name) => this.#names.cursor(name),
     };
@@ -169,9 +194,17 @@ export class SessionReading {
     const role = this.#settings?.get("role");
     const user = role === "none" ? this.#settings?.get("session_authorization") : role;
     if (catalog === null || text === undefined || user === undefined) return null;
+    // The answers come in the client's encoding: read as another, they could name another schema.
+    const isUtf8 = this.#unreported?.clientEncodingIsUtf8 ?? this.#clientEncodingIsUtf8;
+    if (!isUtf8 && !isAscii(text + user)) return null;
     const names = parseSearchPath(text);
-    return names === null ? null : resolveSearchPath(names, user, catalog);
+    return names === null ? null : resolveSearchPath(names, this.#governed?.schemasOf ?? user, catalog);
   }
+}
+
+export function isAscii(text: string): boolean {
+  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 0x7f) return false;
+  return true;
 }
 
 /** 15 of "15.18 (Debian 15.18-1)"; 0 when there is no number, which no grammar is for. */

@@ -8,6 +8,7 @@ const SQLSTATE: Readonly<Record<RefusalCode, string>> = {
   not_understood: "42501",
   unauthenticated: "28000",
   audit_unavailable: "58030",
+  recording_unavailable: "58030",
   approval_denied: "42501",
   approval_expired: "57014",
   cancelled: "57014",
@@ -15,6 +16,7 @@ const SQLSTATE: Readonly<Record<RefusalCode, string>> = {
   target_unavailable: "08001",
   protocol: "08P01",
   draining: "57P01",
+  killed: "57P01",
   internal: "XX000",
 };
 
@@ -31,7 +33,8 @@ export type Closer = {
  * DETAIL holds the rule ids, HINT what to do.
  */
 export function encodeRefusal(refusal: Refusal, severity: "ERROR" | "FATAL", closer?: Closer): Uint8Array {
-  const reason = closer?.reason === undefined ? "" : `; the reason: ${closer.reason}`;
+  const isSaid = closer?.reason === undefined || refusal.message.endsWith(closer.reason);
+  const reason = isSaid ? "" : `; the reason: ${closer.reason}`;
   const message = (closer?.message ?? refusal.message) + reason;
   const fields: [string, string][] = [
     ["S", severity],

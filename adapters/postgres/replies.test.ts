@@ -1,6 +1,7 @@
 /** A model of the server answers random pipelines: every reply is matched to its message, whatever the chunks it comes in. */
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
+import { FramingError } from "../../src/wire/framer.ts";
 import { WireError } from "../../src/wire/wire-error.ts";
 import {
   encodeBindComplete,
@@ -16,10 +17,13 @@ import {
   encodeReadyForQuery,
   type TransactionStatus,
 } from "./protocol/backend.ts";
-import { Replies, ReplyViolation, type Entry, type EntryKind, type ReplyHandler } from "./replies.ts";
+import { NO_PLACE_IN_COPY } from "./copy-in.ts";
+import type { Entry, EntryKind } from "./expected.ts";
+import { Replies } from "./replies.ts";
+import { ReplyViolation, type ReplyHandler } from "./reply-handler.ts";
 import { Run, type RunOwner } from "./run.ts";
 
-const OWNER: RunOwner = { send() {}, released() {}, refuse() {}, pending() {}, end() {} };
+const OWNER: RunOwner = { send() {}, released() {}, refuse() {}, pending() {}, overtime() {}, end() {} };
 
 /** Notes what the conversation would be told. */
 class Notes implements ReplyHandler {
@@ -28,8 +32,8 @@ class Notes implements ReplyHandler {
   readonly names = new Map<Run, string>();
   readonly statuses: TransactionStatus[] = [];
   failures = 0;
-  forward(bytes: Uint8Array): void {
-    this.bytes.push(bytes.slice());
+  forward(bytes: Uint8Array, start: number, end: number): void {
+    this.bytes.push(new Uint8Array(bytes.subarray(start, end)));
   }
   ended(run: Run, status: string, code: string | null): boolean {
     this.ends.push(`${this.names.get(run)} ${status} ${code ?? "-"} ${run.rows ?? "-"}`);
@@ -47,12 +51,26 @@ class Notes implements ReplyHandler {
   ready(status: TransactionStatus): void {
     this.statuses.push(status);
   }
+  copyInBegun(): void {}
+  syncsIgnored(): void {}
+  syncsTaken(): void {}
   parameter(): void {}
   houseRow(): void {}
   failed(): void {
     this.failures++;
   }
   fatal(): void {}
+  stop(_run: Run | null, because: string): never {
+    throw new Error(because);
+  }
+  spend(): boolean {
+    return true;
+  }
+  outlived(): void {}
+  closeBracket(): void {}
+  requestSkipped(): void {}
+  sealRows(): void {}
+  unsealed(): void {}
   get forwarded(): Buffer {
     return Buffer.concat(this.bytes);
   }
@@ -61,6 +79,7 @@ class Notes implements ReplyHandler {
 const DATA_ROW = Uint8Array.from([0x44, 0, 0, 0, 11, 0, 1, 0, 0, 0, 1, 0x78]);
 const ROW_DESCRIPTION = Uint8Array.from([0x54, 0, 0, 0, 6, 0, 0]);
 const PARAMETER_DESCRIPTION = Uint8Array.from([0x74, 0, 0, 0, 6, 0, 0]);
+const COPY_IN = Uint8Array.from([0x47, 0, 0, 0, 7, 0, 0, 0]);
 const COPY_OUT = Uint8Array.from([0x48, 0, 0, 0, 7, 0, 0, 0]);
 const COPY_DATA = Uint8Array.from([0x64, 0, 0, 0, 6, 0x61, 0x0a]);
 const COPY_DONE = Uint8Array.from([0x63, 0, 0, 0, 4]);
@@ -318,12 +337,149 @@ describe("replies", () => {
     run.isReleased = true;
     replies.expect({ kind: "execute", run, endsRun: true, settle: null });
     replies.expect({ kind: "sync", run: null, endsRun: false, settle: null });
-    replies.accept(Uint8Array.from([0x47, 0, 0, 0, 7, 0, 0, 0]));
+    replies.accept(COPY_IN);
     expect(replies.isCopyingIn).toBe(true);
     replies.copyInSent(true);
     replies.expect({ kind: "sync", run: null, endsRun: false, settle: null });
     replies.accept(Buffer.concat([encodeCommandComplete("COPY 3"), encodeReadyForQuery("I")]));
     expect(replies.inFlight).toBe(0);
     expect(notes.statuses).toEqual(["I"]);
+  });
+
+  test("whatever a failed COPY had read of the Syncs around it, a probe tells what is still to be answered", () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom<EntryKind>("query", "execute"),
+        fc.nat(3),
+        fc.array(fc.constantFrom("sync", "data"), { maxLength: 6 }),
+        fc.boolean(),
+        fc.nat(8),
+        fc.boolean(),
+        fc.array(fc.nat(4000), { maxLength: 6 }),
+        (kind, early, sent, ends, readMax, arrivesBefore, places) => {
+          const notes = new Notes();
+          const replies = new Replies(notes);
+          const run = new Run(OWNER, kind === "query" ? "request" : "pipelined", null);
+          run.isReleased = true;
+          notes.names.set(run, "copy");
+          const sync: Entry = { kind: "sync", run: null, endsRun: false, settle: null };
+          replies.expect({ kind, run, endsRun: true, settle: null });
+          for (let n = 0; n < early; n++) replies.expect(sync);
+          replies.accept(COPY_IN);
+          for (const what of sent) {
+            if (what === "sync") replies.expect(sync);
+            else replies.copyInSent(false);
+          }
+          if (ends) replies.copyInSent(true);
+
+          // The server: it reads up to some data, fails, and takes the rest for what it is.
+          const stream = [...Array.from({ length: early }, () => "sync"), ...sent, ...(ends ? ["end"] : [])];
+          let read = 0;
+          for (let n = 0; n < readMax && stream.slice(read).some((what) => what !== "sync"); n++) {
+            read += stream.slice(read).findIndex((what) => what !== "sync") + 1;
+          }
+          let isSkipping = kind === "execute";
+          const answers = [failure, ...(isSkipping ? [] : [encodeReadyForQuery("I")])];
+          for (const what of stream.slice(read)) {
+            if (what !== "sync") continue;
+            answers.push(encodeReadyForQuery("I"));
+            isSkipping = false;
+          }
+          const seen = Buffer.concat(answers);
+          const before = arrivesBefore ? seen.length : failure.length;
+          for (const chunk of cut(seen.subarray(0, before), places)) replies.accept(chunk);
+          const rest: Uint8Array[] = [seen.subarray(before)];
+          if (replies.isInDoubt) {
+            replies.expect({ kind: "probe", run: null, endsRun: false, settle: null });
+            rest.push(encodeReadyForQuery("I"), encodeCloseComplete());
+          }
+          for (const chunk of cut(Buffer.concat(rest), places)) replies.accept(chunk);
+
+          expect(notes.forwarded.equals(Buffer.concat([COPY_IN, seen]))).toBe(true);
+          expect(notes.ends).toEqual(["copy failed 22012 -"]);
+          expect({ isInDoubt: replies.isInDoubt, inFlight: replies.inFlight, isSkipping: replies.isSkipping }).toEqual({
+            isInDoubt: false,
+            inFlight: 0,
+            isSkipping,
+          });
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+
+  test("a COPY that is given up ends the session if it still read, and only then", () => {
+    const told = (words: string): void => {
+      const replies = new Replies(new Notes());
+      const run = new Run(OWNER, "request", null);
+      run.isReleased = true;
+      replies.expect({ kind: "query", run, endsRun: true, settle: null });
+      replies.accept(COPY_IN);
+      replies.giveUpCopy();
+      expect({ isCopyingIn: replies.isCopyingIn, awaitsCopyEnd: replies.awaitsCopyEnd }).toEqual({
+        isCopyingIn: false,
+        awaitsCopyEnd: true,
+      });
+      const error = encodeError([
+        ["S", "ERROR"],
+        ["C", "57014"],
+        ["M", words],
+      ]);
+      replies.accept(Buffer.concat([error, encodeReadyForQuery("I")]));
+      expect({ awaitsCopyEnd: replies.awaitsCopyEnd, inFlight: replies.inFlight }).toEqual({
+        awaitsCopyEnd: false,
+        inFlight: 0,
+      });
+    };
+    told("cannot copy to a view");
+    expect(() => told(`COPY from stdin failed: ${NO_PLACE_IN_COPY}`)).toThrow(FramingError);
+  });
+
+  test("a question of the gateway's own is seen only when it fails a client's pipeline", () => {
+    for (const isInPipeline of [false, true]) {
+      const notes = new Notes();
+      const replies = new Replies(notes);
+      const run = new Run(OWNER, "pipelined", null, true);
+      run.isReleased = true;
+      run.isInPipeline = isInPipeline;
+      notes.names.set(run, "question");
+      replies.expect({ kind: "parse", run, endsRun: false, settle: null });
+      replies.expect({ kind: "execute", run, endsRun: true, settle: null });
+      replies.accept(Buffer.concat([encodeParseComplete(), failure]));
+      expect(notes.forwarded.equals(isInPipeline ? failure : new Uint8Array(0))).toBe(true);
+      expect(notes.ends).toEqual(["question failed 22012 -"]);
+      expect(replies.isSkipping).toBe(true);
+    }
+  });
+
+  test("what has been passed on ends with a message, but for a long one", () => {
+    const reader = (): { readonly replies: Replies; readonly notes: Notes } => {
+      const notes = new Notes();
+      const replies = new Replies(notes);
+      const run = new Run(OWNER, "request", null);
+      run.isReleased = true;
+      replies.expect({ kind: "query", run, endsRun: true, settle: null });
+      return { replies, notes };
+    };
+    const three = Buffer.concat(rows(3));
+    for (let cut = 0; cut <= three.length; cut++) {
+      for (let again = cut; again <= three.length; again++) {
+        const { replies, notes } = reader();
+        let taken = 0;
+        for (const end of [cut, again, three.length]) {
+          replies.accept(three.subarray(taken, end));
+          taken = end;
+          expect(replies.isInMessage).toBe(false);
+          expect(notes.forwarded.length).toBe(taken - (taken % DATA_ROW.length));
+        }
+        expect(notes.forwarded.equals(three)).toBe(true);
+      }
+    }
+    const { replies, notes } = reader();
+    const long = Buffer.concat([Uint8Array.of(0x44, 0, 0, 0x20, 5), Buffer.alloc(8 * 1024 + 1)]);
+    replies.accept(long.subarray(0, 6));
+    expect([replies.isInMessage, notes.forwarded.length]).toEqual([true, 6]);
+    replies.accept(long.subarray(6));
+    expect([replies.isInMessage, notes.forwarded.equals(long)]).toEqual([false, true]);
   });
 });

@@ -1,78 +1,17 @@
-/** The server's side of a session: a queue of expected replies, so that it is always known which reply answers what. */
+/** The server's side of a session: its stream of replies, each held against what is expected, on its way to the client. */
 import { readInt32 } from "../../src/wire/framer.ts";
-import {
-  decodeCommandComplete,
-  decodeErrorFields,
-  decodeParameterStatus,
-  decodeReadyForQuery,
-  type TransactionStatus,
-} from "./protocol/backend.ts";
+import type { ContentStage } from "./content/content-stage.ts";
+import type { Evidence } from "./evidence/evidence.ts";
+import type { Entry } from "./expected.ts";
+import { GuardedReplies } from "./guarded-replies.ts";
+import type { ReplyGuard } from "./mask/reply-guard.ts";
 import { backendBodyBytesMax } from "./protocol/limits.ts";
-import { BACKEND } from "./protocol/types.ts";
+import { BACKEND, HEADER_BYTES } from "./protocol/types.ts";
+import type { Output } from "./record/output.ts";
+import { ReplyViolation, type ReplyHandler } from "./reply-handler.ts";
+import { ReplyOrder } from "./reply-order.ts";
+import { ReplyRecord } from "./reply-record.ts";
 import type { Run } from "./run.ts";
-
-/** What one message sent to the server is answered by. */
-export type EntryKind =
-  | "parse"
-  | "bind"
-  | "close"
-  | "describeStatement"
-  | "describePortal"
-  | "execute"
-  | "sync"
-  | "query"
-  | "functionCall"
-  /** A message made to fail in place of a refused one. */
-  | "refusal";
-
-export type Entry = {
-  readonly kind: EntryKind;
-  /** The operation it belongs to; null for the session's own housekeeping. */
-  readonly run: Run | null;
-  /** With this reply `run` has ended. */
-  readonly endsRun: boolean;
-  /** Called when the server acknowledged it, or (false) skipped it. */
-  readonly settle: ((acknowledged: boolean) => void) | null;
-};
-
-/** What the conversation does about replies; called in the order of the server's stream. */
-export interface ReplyHandler {
-  forward(bytes: Uint8Array): void;
-  /** A run has ended; false: the session must end now, before anything more is forwarded. */
-  ended(run: Run, status: "done" | "failed" | "skipped", code: string | null): boolean;
-  /** The server refused the message that was made to fail; answers with what the client sees instead. */
-  refusalFor(entry: Entry): Uint8Array;
-  /** CommandComplete or EmptyQueryResponse of one statement of a run. */
-  statementDone(run: Run): void;
-  /** ReadyForQuery; `isHouse` when it answers the gateway's own statements. */
-  ready(status: TransactionStatus, isHouse: boolean): void;
-  parameter(name: string, value: string): void;
-  /** Replies to the gateway's own statements. */
-  houseRow(run: Run, body: Uint8Array): void;
-  /** An error that fails a transaction was seen. */
-  failed(): void;
-  /** The server has said that it ends the session. */
-  fatal(): void;
-}
-
-/** The server sent what it may not send now: nothing after it can be trusted. */
-export class ReplyViolation extends Error {
-  readonly code = "REPLY_VIOLATION";
-}
-
-/** A COPY under way. */
-type Copy = {
-  readonly entry: Entry;
-  readonly direction: "in" | "out";
-  /** Syncs that were sent right behind the statement: the server ignores them when it reads them as COPY data. */
-  readonly syncs: readonly Entry[];
-  /** The client has sent data, or its end: the server may have read what came before. */
-  hasData: boolean;
-  /** The client has ended its data. */
-  isEnded: boolean;
-};
-
-const HEADER_BYTES = 5;
 
 /** These are looked at whole; all others pass by their header. */
 const COLLECTED = new Set<number>([
@@ -83,65 +22,103 @@ const COLLECTED = new Set<number>([
   BACKEND.copyIn,
   BACKEND.copyOut,
 ]);
-/** An error longer than this passes by its header, its SQLSTATE unknown. */
+/** In a governed session these are looked at as well. */
+const COLLECTED_GOVERNED = new Set<number>([
+  ...COLLECTED,
+  BACKEND.notice,
+  BACKEND.notification,
+  BACKEND.rowDescription,
+]);
+/** A longer row is not waited for. */
+const CONTENT_BYTES_MAX = 16 * 1024 * 1024;
+/** An error longer than this passes by its header, its SQLSTATE unknown; in a governed session none may be longer. */
 const COLLECTED_BYTES_MAX = 1024 * 1024;
+/** A longer message is passed on in the parts in which it comes. */
+const WHOLE_BYTES_MAX = 8 * 1024;
 
+const NOTHING = new Uint8Array(0);
+/** What may come behind the last CommandComplete of a request. */
+const KEEPS_COMPLETE = new Set<number>([BACKEND.readyForQuery, BACKEND.parameterStatus, BACKEND.notification]);
+
+/*
+ * A message's place is passed as three numbers and its type, and no object is made of it: this runs for every row.
+ */
 export class Replies {
   readonly #handler: ReplyHandler;
-  readonly #queue: Entry[] = [];
-  #head = 0;
+  readonly #order: ReplyOrder;
+  readonly #guarded: GuardedReplies;
+  readonly #record = new ReplyRecord();
+  readonly #collectedTypes: ReadonlySet<number>;
+  /** The beginning of a message whose rest has not come. */
   #carry: Uint8Array | null = null;
   /** What is left of a message that passes by its header. */
   #passing = 0;
+  /** It belongs to an operation that was cut. */
+  #passingIsDropped = false;
   /** The gateway's own messages to the client that wait for the end of that one. */
   #inserted: Uint8Array[] = [];
-  /** After an error the server skips everything until the next Sync. */
-  #skipping = false;
-  /** A message of the extended protocol was sent since the last Sync. */
-  #segmentIsOpen = false;
-  #copy: Copy | null = null;
-  /** Syncs of which nobody knows whether the server has ignored them, because their COPY failed: each may be answered. */
-  #doubtfulSyncs = 0;
-  /** The first part of a statement's description has come. */
-  #parametersDescribed = false;
-  #failure: string | null = null;
-  /** Reply bytes of the run at the head. */
-  #bytes = 0;
   /** Chunks that arrived while the head is held back. */
   #held: Uint8Array[] = [];
 
-  constructor(handler: ReplyHandler) {
+  /** `guard`: of a governed session. */
+  constructor(handler: ReplyHandler, guard: ReplyGuard | null = null) {
     this.#handler = handler;
+    this.#collectedTypes = guard === null ? COLLECTED : COLLECTED_GOVERNED;
+    this.#guarded = new GuardedReplies(guard, (run, because) => handler.stop(run, because));
+    this.#order = new ReplyOrder(handler, this.#guarded, (message) => this.#forward(message, 0, message.length));
   }
 
+  /** The client has got a part of a message, and nothing but the rest of that may follow. */
+  get isInMessage(): boolean {
+    return this.#passing > 0 && !this.#passingIsDropped;
+  }
+
+  /** Messages that were sent to the server and are not answered yet. */
   get inFlight(): number {
-    return this.#queue.length - this.#head;
+    return this.#order.expected.count;
   }
 
   /** True while the server skips what it is sent: after an error, and no Sync is on its way yet. */
   get isSkipping(): boolean {
-    return this.#skipping && this.inFlight === 0;
+    return this.#order.isSkipping;
   }
 
   /** The server has taken messages of the extended protocol, and waits for the Sync that ends what they began. */
   get isInSegment(): boolean {
-    return this.#segmentIsOpen;
+    return this.#order.isInSegment;
   }
 
   get isCopyingIn(): boolean {
-    return this.#copy?.direction === "in" && !this.#copy.isEnded;
+    return this.#order.copying.isIn;
   }
 
   /** The run whose COPY data may be sent now. */
   get copyRun(): Run | null {
-    return this.#copy?.entry.run ?? null;
+    return this.#order.copying.in?.run ?? null;
+  }
+
+  /** Nothing but a Sync may be sent until it is known how the COPY has ended. */
+  get awaitsCopyEnd(): boolean {
+    return this.#order.copying.in?.holdsBack ?? false;
   }
 
   /** COPY data is sent, or its end. */
   copyInSent(isEnd: boolean): void {
-    if (this.#copy === null) return;
-    this.#copy.hasData = true;
-    this.#copy.isEnded = isEnd;
+    this.#order.copying.in?.dataSent(isEnd);
+  }
+
+  /** A CopyFail with NO_PLACE_IN_COPY is sent. */
+  giveUpCopy(): void {
+    this.#order.copying.in?.giveUp();
+  }
+
+  /** Nothing may be sent until a probe was answered: how much of the past is still to be answered is not known. */
+  get isInDoubt(): boolean {
+    return this.#order.copying.doubt.isInDoubt;
+  }
+
+  get isProbing(): boolean {
+    return this.#order.copying.doubt.isProbing;
   }
 
   /** True while replies wait for a record to become durable: whoever reads from the server should pause. */
@@ -151,23 +128,19 @@ export class Replies {
 
   /** The run that the server is working on, if any. */
   get headRun(): Run | null {
-    return this.#queue[this.#head]?.run ?? null;
+    return this.#order.expected.head?.run ?? null;
   }
 
   /** A message is on its way to the server. */
   expect(entry: Entry): void {
-    if (this.isSkipping && entry.kind !== "sync") return this.#skip(entry);
-    this.#segmentIsOpen = !isAnsweredByReady(entry.kind);
-    this.#queue.push(entry);
+    this.#order.expect(entry);
   }
 
-  /** The connection is gone: nothing that was expected will come. */
-  abandon(): void {
-    for (; this.#head < this.#queue.length; this.#head++) this.#queue[this.#head]?.settle?.(false);
-    this.#queue.length = 0;
-    this.#head = 0;
+  /** The connection is gone: nothing that was expected will come. Answers with the runs that are still open. */
+  abandon(): Set<Run> {
+    this.#record.drop();
     this.#held = [];
-    this.#copy = null;
+    return this.#order.abandon();
   }
 
   /** The head's record is durable: let its replies flow. Throws ReplyViolation. */
@@ -188,296 +161,225 @@ export class Replies {
   /** Sends the client a message of the gateway's own, between the server's. */
   insert(message: Uint8Array): void {
     if (this.#passing > 0) this.#inserted.push(message);
-    else this.#handler.forward(message);
+    else this.#forward(message, 0, message.length);
   }
 
-  /** Takes bytes from the server. Throws ReplyViolation. */
+  /** Takes bytes from the server. Throws ReplyViolation and RecordingFailed. */
   accept(received: Uint8Array): void {
     if (this.#held.length > 0) {
       this.#held.push(received);
       return;
     }
     let chunk = received;
-    if (this.#carry !== null) {
-      const joined = new Uint8Array(this.#carry.length + received.length);
-      joined.set(this.#carry);
-      joined.set(received, this.#carry.length);
+    const carry = this.#carry;
+    if (carry !== null) {
       this.#carry = null;
-      chunk = joined;
+      const missing = carry.length < HEADER_BYTES ? 0 : 1 + readInt32(carry, 1) - carry.length;
+      // Where the message ends in this chunk, only its own bytes are copied.
+      if (missing > 0 && missing < received.length) {
+        this.accept(joined(carry, received.subarray(0, missing)));
+        return this.accept(received.subarray(missing));
+      }
+      chunk = joined(carry, received);
     }
+    this.#acceptWhole(chunk);
+  }
+
+  /** Takes bytes that begin where a message begins, or in one that passes. */
+  #acceptWhole(chunk: Uint8Array): void {
+    const order = this.#order;
     let position = Math.min(this.#passing, chunk.length);
-    this.#passing -= position;
-    this.#bytes += position;
     /** Start of what is to be forwarded and is not yet. */
-    let from = 0;
-    if (this.#passing === 0 && this.#inserted.length > 0) {
-      this.#handler.forward(chunk.subarray(0, position));
-      from = position;
-      for (const message of this.#inserted) this.#handler.forward(message);
-      this.#inserted = [];
-    }
+    let from = this.#passRest(chunk, position);
 
     while (chunk.length - position >= HEADER_BYTES) {
       const type = chunk[position] ?? 0;
-      const bodyBytes = readInt32(chunk, position + 1) - 4;
-      const bodyBytesMax = backendBodyBytesMax(type);
-      if (bodyBytesMax === null || bodyBytes < 0 || bodyBytes > bodyBytesMax) {
-        throw new ReplyViolation(`the server sent a message of type ${type} and length ${bodyBytes}`);
-      }
-      const head = this.#queue[this.#head];
+      const bodyBytes = bodyBytesOf(type, chunk, position);
+      const { head } = order.expected;
       const run = head?.run ?? null;
-      if (run !== null && !run.isReleased) {
-        if (position > from) this.#handler.forward(chunk.subarray(from, position));
-        this.#held.push(chunk.subarray(position));
-        return;
-      }
+      if (run !== null && !run.isReleased) return this.#holdBack(chunk, from, position);
       const end = position + HEADER_BYTES + bodyBytes;
-      const isHouse = run !== null && run.isHouse;
-      if ((COLLECTED.has(type) && bodyBytes <= COLLECTED_BYTES_MAX) || isHouse) {
-        if (end > chunk.length) {
-          if (bodyBytes > COLLECTED_BYTES_MAX)
-            throw new ReplyViolation("a reply to the gateway's own statement is too long");
-          break;
+      const isHouse = run?.isHouse === true || isGatewaysOwn(head, type);
+      const { complete } = order.bracket;
+      if (complete !== null && head?.kind !== "bracket" && !KEEPS_COMPLETE.has(type)) {
+        from = this.#forwardUpTo(chunk, from, position);
+        order.release(complete);
+      }
+      if (run !== null && run.evidence !== null && !run.isCut) {
+        const next = this.#gather(run, run.evidence, type, chunk, position, end);
+        if (next === "incomplete") break;
+        if (next === "wait") {
+          this.#holdBack(chunk, from, position);
+          if (!run.evidence.isReading) this.#handler.sealRows(run, run.evidence);
+          return;
         }
-        const body = chunk.subarray(position + HEADER_BYTES, end);
+      }
+
+      const output = run?.output ?? null;
+      const content = run !== null && run.content?.looksAt(type) === true ? run.content : null;
+      if (content !== null || this.#isLookedAt(type, bodyBytes, output, isHouse)) {
+        if (content !== null && bodyBytes > CONTENT_BYTES_MAX)
+          this.#handler.stop(run, "a row is too long to be looked at");
+        if (content === null && bodyBytes > COLLECTED_BYTES_MAX) {
+          throw new ReplyViolation("the server sent a message that is too long to be looked at");
+        }
+        if (end > chunk.length) break;
         // Everything before it goes out first, so that a session that ends here has sent what came before.
-        if (position > from) this.#handler.forward(chunk.subarray(from, position));
-        from = position;
-        this.#bytes += end - position;
-        const replacement = this.#collected(type, body, head, isHouse);
+        from = this.#forwardUpTo(chunk, from, position);
+        const start = position + HEADER_BYTES;
+        const replacement =
+          content === null
+            ? this.#collected(type, chunk, start, end, head, isHouse)
+            : this.#masked(content, type, chunk, start, end, head, isHouse);
+        if (output !== null) this.#record.whole(output, type, chunk, start, end, replacement, head);
         position = end;
-        if (replacement !== null) {
-          if (replacement.length > 0) this.#handler.forward(replacement);
-          from = end;
-        }
+        if (replacement === null) continue;
+        if (replacement.length > 0) this.#forward(replacement, 0, replacement.length);
+        from = end;
         continue;
       }
-      this.#passed(type, head);
+
+      // It is passed on whole, so that a session that ends here does not end in the middle of it.
+      if (end > chunk.length && bodyBytes <= WHOLE_BYTES_MAX) break;
+      order.passed(type, head);
       const taken = Math.min(end, chunk.length);
-      this.#bytes += taken - position;
+      const isDropped = run !== null && run.isLimited && !order.counter.mayPass(type, run, head, end - position);
+      if (output !== null && !isDropped && output.looksAt(type)) {
+        this.#record.begin(output, type, chunk, position + HEADER_BYTES, taken, bodyBytes);
+      }
       this.#passing = end - taken;
+      this.#passingIsDropped = isDropped;
+      if (isDropped) {
+        this.#forwardUpTo(chunk, from, position);
+        from = taken;
+      } else order.replyBytes += taken - position;
       position = taken;
     }
-    if (position > from) this.#handler.forward(chunk.subarray(from, position));
+    this.#forwardUpTo(chunk, from, position);
     if (position < chunk.length) this.#carry = chunk.subarray(position);
   }
 
-  /** A message that is looked at whole. Null: forward it; else what the client gets instead. */
-  #collected(type: number, body: Uint8Array, head: Entry | undefined, isHouse: boolean): Uint8Array | null {
-    switch (type) {
-      case BACKEND.error:
-        return this.#error(body, head, isHouse);
-      case BACKEND.parameterStatus: {
-        const { name, value } = decodeParameterStatus(body);
-        this.#handler.parameter(name, value);
-        return null;
+  /** The first `bytes` of a chunk belong to a message that passes; answers where that begins which is not forwarded yet. */
+  #passRest(chunk: Uint8Array, bytes: number): number {
+    this.#record.go(chunk, bytes, bytes === this.#passing);
+    this.#passing -= bytes;
+    let from = 0;
+    if (this.#passingIsDropped) from = bytes;
+    else this.#order.replyBytes += bytes;
+    if (this.#passing === 0 && this.#inserted.length > 0) {
+      from = this.#forwardUpTo(chunk, from, bytes);
+      for (const message of this.#inserted) this.#forward(message, 0, message.length);
+      this.#inserted = [];
+    }
+    return from;
+  }
+
+  /** What stands before `position` goes out, the rest waits until resume(). */
+  #holdBack(chunk: Uint8Array, from: number, position: number): void {
+    this.#forwardUpTo(chunk, from, position);
+    this.#held.push(chunk.subarray(position));
+  }
+
+  #forwardUpTo(chunk: Uint8Array, from: number, position: number): number {
+    if (position > from) this.#forward(chunk, from, position);
+    return position;
+  }
+
+  /** Nothing goes to the client before its recording has taken it. Throws RecordingFailed. */
+  #forward(bytes: Uint8Array, start: number, end: number): void {
+    this.#record.flush();
+    this.#handler.forward(bytes, start, end);
+  }
+
+  /**
+   * Of an operation whose raw rows are sealed before they go on. incomplete: its message has not come whole; wait:
+   * nothing may go on until they are sealed.
+   */
+  #gather(
+    run: Run,
+    evidence: Evidence,
+    type: number,
+    chunk: Uint8Array,
+    position: number,
+    end: number,
+  ): "incomplete" | "wait" | "goOn" {
+    if (type === BACKEND.rowDescription) {
+      if (end > chunk.length) return "incomplete";
+      const because = evidence.describe(chunk.subarray(position + HEADER_BYTES, end));
+      if (because !== null) this.#handler.unsealed(run, because);
+    } else if (type === BACKEND.dataRow && !evidence.mayPass()) {
+      if (!evidence.isReading && evidence.gather(chunk, position) === 0) {
+        if (end - position - HEADER_BYTES <= CONTENT_BYTES_MAX) return "incomplete";
+        this.#handler.stop(run, "a row is too long to be looked at");
       }
-      case BACKEND.notice:
-        // A client that asks for the server's log would see the gateway's own statements in it.
-        return isHouse ? new Uint8Array(0) : null;
-      case BACKEND.notification:
-        return null;
-      case BACKEND.readyForQuery:
-        return this.#ready(body, head, isHouse);
-      case BACKEND.copyIn:
-      case BACKEND.copyOut:
-        this.#beginCopy(type, head);
-        return isHouse ? new Uint8Array(0) : null;
-      case BACKEND.commandComplete: {
-        const { rows } = decodeCommandComplete(body);
-        this.#statementDone(head, rows);
-        return isHouse ? new Uint8Array(0) : null;
-      }
-      case BACKEND.dataRow:
-        if (head?.run !== null && head?.run !== undefined) this.#handler.houseRow(head.run, body);
-        return new Uint8Array(0);
-      default:
-        this.#passed(type, head);
-        return new Uint8Array(0);
+      return "wait";
     }
+    return "goOn";
   }
 
-  /** A message that passes by its header: only its place in the order is checked. */
-  #passed(type: number, head: Entry | undefined): void {
-    const kind = head?.kind;
-    switch (type) {
-      case BACKEND.dataRow:
-        return kind === "query" || kind === "execute" ? undefined : this.#violation(type, head);
-      case BACKEND.copyData:
-      case BACKEND.copyDone:
-        if (this.#copy?.direction !== "out") this.#violation(type, head);
-        if (type === BACKEND.copyDone) this.#copy = null;
-        break;
-      case BACKEND.notice:
-      case BACKEND.notification:
-        break;
-      case BACKEND.rowDescription:
-        if (kind === "query" || kind === "execute") return;
-        if (kind === "describePortal" || (kind === "describeStatement" && this.#parametersDescribed))
-          return this.#settleHead();
-        return this.#violation(type, head);
-      case BACKEND.noData:
-        if (kind === "describePortal" || (kind === "describeStatement" && this.#parametersDescribed))
-          return this.#settleHead();
-        return this.#violation(type, head);
-      case BACKEND.parameterDescription:
-        if (kind !== "describeStatement") return this.#violation(type, head);
-        this.#parametersDescribed = true;
-        break;
-      case BACKEND.parseComplete:
-        return kind === "parse" ? this.#settleHead() : this.#violation(type, head);
-      case BACKEND.bindComplete:
-        return kind === "bind" ? this.#settleHead() : this.#violation(type, head);
-      case BACKEND.closeComplete:
-        return kind === "close" ? this.#settleHead() : this.#violation(type, head);
-      case BACKEND.portalSuspended:
-        return kind === "execute" ? this.#settleHead() : this.#violation(type, head);
-      case BACKEND.emptyQuery:
-        return this.#statementDone(head, null);
-      case BACKEND.functionCallResponse:
-        return kind === "functionCall" ? undefined : this.#violation(type, head);
-      case BACKEND.error:
-        // Too long to be looked at: its SQLSTATE is not known.
-        this.#error(null, head, false);
-        break;
-      default:
-        this.#violation(type, head);
-    }
+  /** Does it have to come whole? */
+  #isLookedAt(type: number, bodyBytes: number, output: Output | null, isHouse: boolean): boolean {
+    if (isHouse) return true;
+    if (!this.#collectedTypes.has(type) && (output === null || !output.collects(type))) return false;
+    return bodyBytes <= COLLECTED_BYTES_MAX || this.#guarded.isGoverned;
   }
 
-  #statementDone(head: Entry | undefined, rows: number | null): void {
-    const run = head?.run;
-    if (head === undefined || run === undefined || run === null || (head.kind !== "query" && head.kind !== "execute")) {
-      return this.#violation(BACKEND.commandComplete, head);
-    }
-    this.#copy = null;
-    if (rows !== null) run.rows = (run.rows ?? 0) + rows;
-    this.#handler.statementDone(run);
-    if (head.kind === "execute") this.#settleHead();
+  /** What the client gets instead of a message that was looked at whole; null: that one. */
+  #collected(
+    type: number,
+    chunk: Uint8Array,
+    start: number,
+    end: number,
+    head: Entry | undefined,
+    isHouse: boolean,
+  ): Uint8Array | null {
+    // Counted before the order sees it, which may end the operation by it.
+    this.#order.replyBytes += end - start + HEADER_BYTES;
+    const answer = this.#order.collected(type, chunk, start, end, head, isHouse);
+    return answer ?? this.#guarded.replace(type, chunk, start, end, head?.run ?? null);
   }
 
-  #beginCopy(type: number, head: Entry | undefined): void {
-    if (head === undefined || (head.kind !== "query" && head.kind !== "execute")) return this.#violation(type, head);
-    const isIn = type === BACKEND.copyIn;
-    const syncs = isIn ? this.#takeSyncsBehindHead() : [];
-    this.#copy = { entry: head, direction: isIn ? "in" : "out", syncs, hasData: false, isEnded: false };
-    this.#doubtfulSyncs = 0;
-  }
-
-  #takeSyncsBehindHead(): Entry[] {
-    const from = this.#head + 1;
-    let to = from;
-    while (this.#queue[to]?.kind === "sync") to++;
-    return this.#queue.splice(from, to - from);
-  }
-
-  /** A COPY has failed: before it read anything, and the Syncs behind it will be answered, or perhaps later. */
-  #copyFailed(copy: Copy): void {
-    if (copy.hasData) this.#doubtfulSyncs = copy.syncs.length;
-    else this.#queue.splice(this.#head + 1, 0, ...copy.syncs);
-  }
-
-  #error(body: Uint8Array | null, head: Entry | undefined, isHouse: boolean): Uint8Array | null {
-    const fields = body === null ? null : decodeErrorFields(body).fields;
-    const code = fields?.get("C") ?? null;
-    const severity = fields?.get("V") ?? fields?.get("S");
-    if (this.#copy !== null) this.#copyFailed(this.#copy);
-    this.#copy = null;
-    this.#parametersDescribed = false;
-    // The session is over in the server's eyes; the close that follows ends what is open.
-    if (severity === "FATAL" || severity === "PANIC") {
-      this.#handler.fatal();
-      return null;
-    }
-    this.#handler.failed();
-    if (head === undefined) {
-      // A time limit that has passed is told at the next message, and that was a Flush.
-      this.#skipping ||= this.#segmentIsOpen;
-      return null;
-    }
-    if (head.kind === "query" || head.kind === "functionCall") {
-      this.#failure = code ?? "";
-      return isHouse ? new Uint8Array(0) : null;
-    }
-    if (head.kind === "sync") return null;
-    const replacement = head.kind === "refusal" ? this.#handler.refusalFor(head) : isHouse ? new Uint8Array(0) : null;
-    this.#shift();
-    head.settle?.(false);
-    if (head.run !== null) this.#endRun(head.run, "failed", code);
-    this.#skipping = true;
-    let next = this.#queue[this.#head];
-    while (next !== undefined && next.kind !== "sync") {
-      this.#shift();
-      this.#skip(next);
-      next = this.#queue[this.#head];
-    }
-    return replacement;
-  }
-
-  #skip(entry: Entry): void {
-    entry.settle?.(false);
-    if (entry.run !== null) this.#endRun(entry.run, "skipped", null);
-  }
-
-  #ready(body: Uint8Array, head: Entry | undefined, isHouse: boolean): Uint8Array | null {
-    const status = decodeReadyForQuery(body);
-    if (head === undefined || !isAnsweredByReady(head.kind)) {
-      if (this.#doubtfulSyncs === 0) this.#violation(BACKEND.readyForQuery, head);
-      this.#doubtfulSyncs--;
-      this.#skipping = false;
-      this.#handler.ready(status, false);
-      return null;
-    }
-    const failure = this.#failure;
-    this.#failure = null;
-    this.#copy = null;
-    this.#skipping = false;
-    this.#shift();
-    head.settle?.(failure === null);
-    if (head.run !== null && head.endsRun) this.#endRun(head.run, failure === null ? "done" : "failed", failure);
-    this.#handler.ready(status, isHouse);
-    return isHouse ? new Uint8Array(0) : null;
-  }
-
-  /** The head was answered and acknowledged. */
-  #settleHead(): void {
-    const head = this.#queue[this.#head];
-    if (head === undefined) return;
-    this.#parametersDescribed = false;
-    this.#shift();
-    head.settle?.(true);
-    if (head.run !== null && head.endsRun) this.#endRun(head.run, "done", null);
-  }
-
-  #endRun(run: Run, status: "done" | "failed" | "skipped", code: string | null): void {
-    if (run.hasEnded) return;
-    run.hasEnded = true;
-    run.replyBytes = status === "skipped" ? 0 : this.#bytes;
-    this.#bytes = 0;
-    if (!this.#handler.ended(run, status, code)) throw new ReplyViolation("the outcome could not be recorded");
-  }
-
-  #shift(): void {
-    this.#queue[this.#head] = SETTLED;
-    this.#head++;
-    if (this.#head === this.#queue.length || this.#head > 1024) {
-      this.#queue.splice(0, this.#head);
-      this.#head = 0;
-    }
-  }
-
-  #violation(type: number, head: Entry | undefined): void {
-    const name = String.fromCharCode(type);
-    throw new ReplyViolation(
-      `the server sent '${name}' where ${head === undefined ? "nothing" : `a reply to ${head.kind}`} was expected`,
-    );
+  /** The same of an operation whose rows are masked by what they hold. */
+  #masked(
+    content: ContentStage,
+    type: number,
+    chunk: Uint8Array,
+    start: number,
+    end: number,
+    head: Entry | undefined,
+    isHouse: boolean,
+  ): Uint8Array | null {
+    const run = head?.run ?? null;
+    const replacement = content.replace(type, chunk, start, end);
+    if (isHouse) return this.#order.collected(type, chunk, start, end, head, isHouse);
+    this.#order.passed(type, head);
+    // It has no description that would tell what it is.
+    if (type === BACKEND.functionCallResponse) this.#handler.stop(run, "the result of a function cannot be masked");
+    const bytes = end - start + HEADER_BYTES;
+    if (run !== null && run.isLimited && !this.#order.counter.mayPass(type, run, head, bytes)) return NOTHING;
+    this.#order.replyBytes += bytes;
+    return replacement ?? this.#guarded.replace(type, chunk, start, end, run);
   }
 }
 
-/** Its replies end with a ReadyForQuery, and an error in it skips nothing. */
-function isAnsweredByReady(kind: EntryKind): boolean {
-  return kind === "sync" || kind === "query" || kind === "functionCall";
+/** Throws ReplyViolation on a type or a length that no server may send. */
+function bodyBytesOf(type: number, chunk: Uint8Array, position: number): number {
+  const bodyBytes = readInt32(chunk, position + 1) - 4;
+  const bodyBytesMax = backendBodyBytesMax(type);
+  if (bodyBytesMax === null || bodyBytes < 0 || bodyBytes > bodyBytesMax) {
+    throw new ReplyViolation(`the server sent a message of type ${type} and length ${bodyBytes}`);
+  }
+  return bodyBytes;
 }
 
-/** Stands in for entries that are done with, so that nothing of theirs is kept alive. */
-const SETTLED: Entry = { kind: "sync", run: null, endsRun: false, settle: null };
+/** It answers a message of the gateway's own, put before or between the client's. */
+function isGatewaysOwn(head: Entry | undefined, type: number): boolean {
+  return head !== undefined && (head.isHidden === true || (head.kind === "probe" && type === BACKEND.closeComplete));
+}
+
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(first.length + second.length);
+  bytes.set(first);
+  bytes.set(second, first.length);
+  return bytes;
+}

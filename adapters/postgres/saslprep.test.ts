@@ -6,7 +6,7 @@ import { type PostgresServer, startPostgres } from "../../test/servers/postgres.
 import { saslPrep } from "./saslprep.ts";
 
 // Real servers, on machines that may be busy.
-setDefaultTimeout(60_000);
+setDefaultTimeout(240_000);
 
 describe("RFC 4013, section 3", () => {
   test.each([

@@ -116,6 +116,21 @@ export class ScramClient {
   }
 }
 
+const SALT_BYTES = 16;
+/** As PostgreSQL's own default, scram_iterations. */
+const VERIFIER_ITERATIONS = 4096;
+
+/**
+ * What a server keeps of a password, as ALTER ROLE takes it: the password itself cannot be had from it.
+ * https://www.postgresql.org/docs/18/catalog-pg-authid.html
+ */
+export async function scramVerifier(password: string, salt: Buffer = randomBytes(SALT_BYTES)): Promise<string> {
+  const salted = await derive(saslPrep(password), salt, VERIFIER_ITERATIONS);
+  const storedKey = createHash("sha256").update(hmac(salted, "Client Key")).digest("base64");
+  const serverKey = hmac(salted, "Server Key").toString("base64");
+  return `${SCRAM_SHA_256}$${VERIFIER_ITERATIONS}:${salt.toString("base64")}$${storedKey}:${serverKey}`;
+}
+
 const pbkdf2Async = promisify(pbkdf2);
 
 /** Hi() of RFC 5802, on another thread: the gateway goes on meanwhile. */

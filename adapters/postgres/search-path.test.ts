@@ -28,7 +28,7 @@ const SCHEMAS = [
 ];
 
 // On a busy machine; a server does the work.
-setDefaultTimeout(60_000);
+setDefaultTimeout(240_000);
 
 let server: PostgresServer;
 let source: TestCatalogSource;

@@ -1,5 +1,6 @@
 /** Reads the value of search_path as the server does, and says which schemas it searches. */
 import type { Catalog } from "./catalog.ts";
+import { quoteIdentifier } from "./quote.ts";
 
 /** NAMEDATALEN - 1. */
 const NAME_BYTES_MAX = 63;
@@ -119,4 +120,9 @@ function skipSpace(text: string, start: number): number {
 function isSpace(text: string, at: number): boolean {
   const character = text[at];
   return character === " " || character === "\t" || character === "\n" || character === "\r" || character === "\f";
+}
+
+/** The text that SHOW tells after SET search_path to these names: each quoted, so that it is read back as it is. */
+export function joinSearchPath(names: readonly string[]): string {
+  return names.map(quoteIdentifier).join(", ");
 }

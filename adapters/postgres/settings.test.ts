@@ -2,13 +2,16 @@
 import { describe, expect, test } from "bun:test";
 import { toJsonSchema } from "@valibot/to-json-schema";
 import * as v from "valibot";
-import { endpointOf, postgresTargetSchema } from "./settings.ts";
+import { functionNameOf } from "./masking-settings.ts";
+import { endpointOf, postgresTarget } from "./settings.ts";
+
+const { section, settings } = postgresTarget;
 
 const GIVEN = { host: "db1.example.com", database: "orders", user: "weir" };
 const PEM = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
-const parse = (more: Record<string, unknown>) => v.parse(postgresTargetSchema, { ...GIVEN, ...more });
+const parse = (more: Record<string, unknown>) => v.parse(section, { ...GIVEN, ...more });
 const problems = (more: Record<string, unknown>): string[] => {
-  const result = v.safeParse(postgresTargetSchema, { ...GIVEN, ...more });
+  const result = v.safeParse(section, { ...GIVEN, ...more });
   return (result.issues ?? []).map((issue) => `${v.getDotPath(issue) ?? ""}: ${issue.message}`);
 };
 
@@ -24,6 +27,57 @@ test("what is left out gets its default", () => {
     ca: null,
     cert: null,
     key: null,
+    masking: null,
+  });
+});
+
+describe("masking, beside the section", () => {
+  const both = (masking: Record<string, unknown>) => v.safeParse(settings, { postgres: GIVEN, masking });
+
+  test("becomes part of the settings, with its defaults", () => {
+    expect(both({ mode: "guarded", user: "weir_governed" }).output).toMatchObject({
+      user: "weir",
+      masking: {
+        mode: "guarded",
+        user: "weir_governed",
+        password: null,
+        searchPath: ["public"],
+        safeFunctions: [],
+        listenChannels: [],
+      },
+    });
+    expect(both({ mode: "inline" }).output).toMatchObject({ masking: { mode: "inline", user: null } });
+  });
+
+  test.each([
+    [{}, 'Invalid key: Expected "mode"'],
+    [{ mode: "guarded" }, "guarded mode needs a user"],
+    [{ mode: "guarded", user: "weir" }, "masking.user: governed sessions need a login of their own"],
+    [{ mode: "guarded", user: "weir_masks" }, "owns the masking views"],
+    [{ mode: "guarded", user: "pg_x" }, "keeps names that begin with pg_"],
+    [{ mode: "guarded", user: "x".repeat(64) }, "at most 63 bytes"],
+    [{ mode: "inline", user: "u" }, "inline mode uses the target's own login"],
+    [{ mode: "inline", password: "p" }, "inline mode uses the target's own login"],
+    [{ mode: "inline", searchPath: ["$user"] }, "$user would be another one"],
+    [{ mode: "inline", searchPath: ["pg_temp"] }, "temporary objects are searched last"],
+    [{ mode: "inline", safeFunctions: ["add_tax(numeric)"] }, "expected a function with its schema"],
+    [{ mode: "inline", safeFunctions: ["app.add_tax"] }, "expected a function with its schema"],
+    [{ mode: "inline", safeFunctions: ['app."Add(numeric)'] }, "expected a function with its schema"],
+    [{ mode: "inline", listenChannels: [""] }, "must not be empty"],
+  ])("%p is refused", (masking, message) => {
+    const lines = (both(masking).issues ?? []).map((issue) => `${v.getDotPath(issue) ?? ""}: ${issue.message}`);
+    expect(lines.join("; ")).toContain(message);
+  });
+
+  test.each([
+    ["app.add_tax(numeric)", { schema: "app", name: "add_tax" }],
+    ["App.Total_1$()", { schema: "app", name: "total_1$" }],
+    ['"Sales ""A""".")x("(pg_catalog.int4, text[])', { schema: 'Sales "A"', name: ")x(" }],
+    ["app.1st()", null],
+    ["a.b.c()", null],
+    ['"".f()', null],
+  ])("%s names a function as the server reads it", (text, expected) => {
+    expect(functionNameOf(text)).toEqual(expected);
   });
 });
 
@@ -76,7 +130,7 @@ describe("refused", () => {
 });
 
 test("editors get a JSON Schema of it", () => {
-  const schema = toJsonSchema(postgresTargetSchema, { typeMode: "input", errorMode: "ignore" });
+  const schema = toJsonSchema(section, { typeMode: "input", errorMode: "ignore" });
   expect(schema).toMatchObject({ type: "object", required: ["host", "database", "user"], additionalProperties: false });
   expect(Object.keys(schema.properties ?? {})).toContain("databases");
 });

@@ -2,20 +2,16 @@
 import { isIP } from "node:net";
 import * as v from "valibot";
 import type { Endpoint } from "../../src/core/ports.ts";
+import { maskingSchema, type MaskingSettings } from "./masking-settings.ts";
+import { name, password, text } from "./setting-shapes.ts";
 
 /** As libpq's sslmode; `allow` and `prefer`, which may end up without TLS, do not exist here. */
 const TLS_MODES = ["disable", "require", "verify-ca", "verify-full"] as const;
 export type TlsMode = (typeof TLS_MODES)[number];
 
-/** NAMEDATALEN - 1: the server would silently shorten a longer name to another one. */
-const NAME_BYTES_MAX = 63;
-/** Tokens of cloud providers that serve as passwords have a few thousand bytes. */
-const PASSWORD_BYTES_MAX = 16 * 1024;
 const HOST_CHARS_MAX = 253;
 const DATABASES_MAX = 1000;
 
-const text = v.pipe(v.string(), v.nonEmpty("must not be empty"), v.excludes("\0", "must not contain a NUL"));
-const name = v.pipe(text, v.maxBytes(NAME_BYTES_MAX, `PostgreSQL's names have at most ${NAME_BYTES_MAX} bytes`));
 const pem = v.pipe(
   v.string(),
   v.includes("-----BEGIN ", "expected PEM text; to read it from a file write { file: PATH }"),
@@ -48,13 +44,7 @@ const section = v.strictObject({
     [],
   ),
   user: name,
-  password: v.optional(
-    v.pipe(
-      text,
-      v.maxBytes(PASSWORD_BYTES_MAX, `a password has at most ${PASSWORD_BYTES_MAX} bytes`),
-      v.description("Sent as cleartext or md5 only under verify-full or to this machine; SCRAM never sends it."),
-    ),
-  ),
+  password: v.optional(password),
   tls: v.optional(
     v.pipe(
       v.picklist(TLS_MODES),
@@ -83,10 +73,12 @@ export type PostgresSettings = {
   readonly ca: string | null;
   readonly cert: string | null;
   readonly key: string | null;
+  /** The target's `masking:`; null: it has none, and what policy masks is masked inline. */
+  readonly masking: MaskingSettings | null;
 };
 
 /** Validates the section, whose values are plain ones by now, and fills in its defaults. */
-export const postgresTargetSchema = v.pipe(
+const postgresTargetSchema = v.pipe(
   section,
   v.rawCheck(({ dataset, addIssue }) => {
     if (!dataset.typed) return;
@@ -99,8 +91,29 @@ export const postgresTargetSchema = v.pipe(
     ca: given.ca ?? null,
     cert: given.cert ?? null,
     key: given.key ?? null,
+    masking: null,
   })),
 );
+
+/** A target's `postgres:` and `masking:` together, as the adapter uses them. */
+const postgresSettingsSchema = v.pipe(
+  v.strictObject({ postgres: postgresTargetSchema, masking: v.optional(maskingSchema) }),
+  v.forward(
+    v.check(
+      ({ postgres, masking }) => masking?.user !== postgres.user,
+      "governed sessions need a login of their own: this one is the target's, which reads raw values",
+    ),
+    ["masking", "user"],
+  ),
+  v.transform(({ postgres, masking }): PostgresSettings => ({ ...postgres, masking: masking ?? null })),
+);
+
+/** What weir.yaml may say of a PostgreSQL target. */
+export const postgresTarget = {
+  section: postgresTargetSchema,
+  masking: maskingSchema,
+  settings: postgresSettingsSchema,
+};
 
 /** Where to connect to. */
 export function endpointOf(settings: PostgresSettings): Endpoint {

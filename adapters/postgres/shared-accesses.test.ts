@@ -13,6 +13,7 @@ const access: fc.Arbitrary<Access> = fc.record(
     facts,
     opaque: fc.constant<true>(true),
     ambient: fc.constant<true>(true),
+    named: fc.constantFrom(["columns"], ["verbs", "columns"]),
   },
   { requiredKeys: ["class", "facts"] },
 );

@@ -24,7 +24,9 @@ export class SharedAccesses {
 }
 
 function keyOf(access: Access): string {
-  let key = `${access.class}${access.opaque === true ? "!" : ""}${access.ambient === true ? "~" : ""}{`;
+  let key = `${access.class}${access.opaque === true ? "!" : ""}${access.ambient === true ? "~" : ""}`;
+  if (access.named !== undefined) key += `<${valueKey(access.named)}>`;
+  key += "{";
   for (const name in access.facts) key += `${name}=${valueKey(access.facts[name])};`;
   return `${key}}`;
 }

@@ -1,7 +1,8 @@
 /** Analyses of what has no text to read: names the gateway has not seen prepared, and functions called by their number. */
 import { createHash } from "node:crypto";
 import { UNKNOWN, type Access } from "../../src/core/operation.ts";
-import type { Analysis, Reading } from "./analysis.ts";
+import type { Analysis, Reading, StatementEffect } from "./analysis.ts";
+import { NO_EFFECT } from "./describe/effect.ts";
 
 /** What stands in the record for a statement or portal that the gateway has not seen. */
 export function unseenText(of: "statement" | "portal", name: string): string {
@@ -54,22 +55,10 @@ export function functionCallAnalysis(oid: number, reading: Reading): Analysis {
   return analysis;
 }
 
-const EMPTY = { notUnderstood: null, catalogDigest: null, syntaxError: null, statements: [] } as const;
+const EMPTY = { notUnderstood: null, catalogDigest: null, syntaxError: null, masking: null, statements: [] } as const;
 
 /** A function may change settings. */
-const CALLS = {
-  copiesIn: false,
-  copiesOut: false,
-  changesReading: true,
-  changesCatalog: false,
-  redefines: null,
-  prepares: null,
-  deallocates: null,
-  declaresCursor: null,
-  closesCursor: null,
-  createsTemporary: null,
-  transaction: null,
-} as const;
+const CALLS: StatementEffect = { ...NO_EFFECT, changesReading: true };
 
 function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");

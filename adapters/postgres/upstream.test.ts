@@ -9,7 +9,7 @@ import type { TlsMode } from "./settings.ts";
 import { cancelRequest, type LoggedIn, logIn, type LoginFailure, type LoginSettings } from "./upstream.ts";
 
 // Real servers, on machines that may be busy.
-setDefaultTimeout(60_000);
+setDefaultTimeout(240_000);
 
 const PASSWORD = "päss wörd ª";
 const ROLES = `
@@ -70,7 +70,7 @@ function settingsOf(attempt: Attempt): LoginSettings {
     ca: null,
     cert: null,
     key: null,
-    loginTimeMs: 10_000,
+    loginTimeMs: 200_000,
     ...given,
   };
 }

@@ -49,6 +49,7 @@ test("names of rules have as many segments as the facts", () => {
   expect(Object.fromEntries(segments.filter(([, names]) => names !== undefined))).toEqual({
     relations: "schema.name",
     columns: "schema.relation.column",
+    compared: "schema.relation.column",
     functions: "schema.name",
   });
   expect(sets["catalog"]?.filter((name) => name.split(".").length < 2)).toEqual([]);

@@ -1,6 +1,7 @@
 /** The words of PostgreSQL that policy may use under `action.postgres`: verbs with their classes, keys, and `$catalog`. */
+import { OBLIGATION_KINDS } from "../../src/core/obligation.ts";
 import type { AccessClass } from "../../src/core/operation.ts";
-import type { Vocabulary } from "../../src/core/vocabulary.ts";
+import type { MaskChange, Vocabulary } from "../../src/core/vocabulary.ts";
 import { CATALOG_RELATIONS } from "./describe/catalog-relations.ts";
 
 /** What belongs to every session: ambient, so some permit for the session's database is enough. */
@@ -165,6 +166,7 @@ export const POSTGRES_VOCABULARY: Vocabulary = {
       kind: "enum",
       description: "What a statement does, and not how it is spelled.",
       values: [...VERB_CLASSES.keys()],
+      classOf: Object.fromEntries(VERB_CLASSES),
     },
     relations: {
       kind: "names",
@@ -174,6 +176,12 @@ export const POSTGRES_VOCABULARY: Vocabulary = {
     columns: {
       kind: "names",
       description: "Columns as `schema.relation.column`, wherever the statement refers to them.",
+      segments: { names: ["schema", "relation", "column"], usualFirst: "public" },
+    },
+    compared: {
+      kind: "names",
+      description:
+        "Masked columns as `schema.relation.column` whose value is compared with a parameter, where `predicates: equality` lets it be.",
       segments: { names: ["schema", "relation", "column"], usualFirst: "public" },
     },
     functions: {
@@ -188,4 +196,34 @@ export const POSTGRES_VOCABULARY: Vocabulary = {
     },
   },
   sets: { catalog: CATALOG_RELATIONS },
+  keeps: OBLIGATION_KINDS,
+  masks: ["columns", "classifiers", "patterns"],
+  maskChanges(transform, predicates, settings, isOfContent) {
+    const hash = isOfContent ? [HASH_OF_CONTENT] : isGuarded(settings) ? [] : [HASH_INLINE];
+    const equality = isOfContent && predicates === "equality" ? [EQUALITY_OF_CONTENT] : [];
+    return [...(transform.with === "hash" ? hash : []), ...equality];
+  },
 };
+
+const HASH_INLINE: MaskChange = {
+  from: "hash",
+  to: "redact",
+  because: "masked inline, there is no place for the key of a hash",
+};
+const HASH_OF_CONTENT: MaskChange = {
+  from: "hash",
+  to: "redact",
+  because: "there is no key of a hash where rows pass",
+};
+const EQUALITY_OF_CONTENT: MaskChange = {
+  from: "predicates: equality",
+  to: "nothing",
+  because: "what texts hold is masked where rows pass, and no condition is looked at for it",
+};
+
+/** Of a target's settings, which this adapter has validated. */
+function isGuarded(settings: unknown): boolean {
+  if (typeof settings !== "object" || settings === null || !("masking" in settings)) return false;
+  const { masking } = settings;
+  return typeof masking === "object" && masking !== null && "mode" in masking && masking.mode === "guarded";
+}

@@ -63,11 +63,11 @@ export function prepareDatabase(direct: Peer, scale: Scale): void {
   runProgram(pgbenchPath(), [...options, ...address(direct)], direct);
 }
 
-function concurrency(clients: number): readonly string[] {
+export function concurrency(clients: number): readonly string[] {
   return ["-c", `${clients}`, "-j", clients === 1 ? "1" : "2"];
 }
 
-function pgbench(name: string, scale: Scale, options: readonly string[]): Workload {
+export function pgbench(name: string, scale: Scale, options: readonly string[]): Workload {
   const run = async (peer: Peer): Promise<Measurement> => {
     const folder = mkdtempSync(join(tmpdir(), "weir-bench-pgbench-"));
     try {
@@ -103,7 +103,10 @@ function pgbench(name: string, scale: Scale, options: readonly string[]): Worklo
   return { name, unit: "tps", run };
 }
 
-function stream(name: string, send: (client: Awaited<ReturnType<typeof connectRaw>>) => Promise<number>): Workload {
+export function stream(
+  name: string,
+  send: (client: Awaited<ReturnType<typeof connectRaw>>) => Promise<number>,
+): Workload {
   const run = async (peer: Peer): Promise<Measurement> => {
     const client = await connectRaw(peer);
     try {

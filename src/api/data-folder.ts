@@ -1,12 +1,23 @@
 /** The data folder: made on first use, open to its owner only, and used by one gateway at a time. */
-import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, statSync, unlinkSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, statSync, unlinkSync } from "node:fs";
 import { join, relative } from "node:path";
 import Database from "libsql";
 
 const PRIVATE_FOLDER = 0o700;
 const PRIVATE_FILE = 0o600;
 /** How the names of weir's files in the folder begin. */
-const OWN_FILES = ["audit.", "gateway.", "identity.", "lock", "weir.sock"];
+const OWN_FILES = [
+  "audit.",
+  "cosigner.",
+  "gateway.",
+  "identity.",
+  "keys",
+  "lock",
+  "log.",
+  "search.",
+  "weir.sock",
+  "witness.",
+];
 /** What the kernel takes as the address of a local socket, its closing NUL apart (unix(7)). */
 const SOCKET_PATH_BYTES_MAX = 107;
 
@@ -54,7 +65,7 @@ export function lockDataFolder(folder: string): DataFolderLock {
   const path = join(folder, "lock");
   let database: Database.Database;
   try {
-    closeSync(openSync(path, "a", PRIVATE_FILE));
+    if (!existsSync(path)) closeSync(openSync(path, "a", PRIVATE_FILE));
     database = new Database(path, { timeout: 0 });
   } catch (error) {
     throw new DataFolderError(`${path} cannot be used: ${reasonOf(error)}`);

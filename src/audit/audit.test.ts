@@ -10,6 +10,7 @@ import { UNKNOWN } from "../core/operation.ts";
 import { DENY, PERMIT, POLICY, sampleOperation, sampleSession } from "../../test/fault/audit-sample.ts";
 import { AuditLog } from "./audit.ts";
 import { canonicalJson, type Json } from "./canonical.ts";
+import { VKEY_FILE } from "./log-keys.ts";
 import { CompactRange } from "./merkle.ts";
 import { type LogEntry, LogReader } from "./query.ts";
 import { LOG_FILE } from "./schema.ts";
@@ -56,7 +57,7 @@ async function expectWhole(): Promise<LogEntry[]> {
 }
 
 test("an operation is recorded with all that was decided about it", async () => {
-  const log = await AuditLog.open({ folder, clock });
+  const log = await AuditLog.open({ folder, origin: "test", clock });
   const intent = log.intent(
     sampleOperation('o"1\\é', {
       accesses: [{ class: "read", facts: { relation: ["public.orders", "name\0with \ud800"], column: UNKNOWN } }],
@@ -114,7 +115,7 @@ test("an operation is recorded with all that was decided about it", async () => 
 });
 
 test("an intent and its outcome in one group share a leaf", async () => {
-  const log = await AuditLog.open({ folder, clock });
+  const log = await AuditLog.open({ folder, origin: "test", clock });
   // More than the writer can take while they are handed over: the later ones wait together for its next group.
   const pairs = 3000;
   for (let i = 0; i < pairs; i++) {
@@ -134,11 +135,14 @@ test("an intent and its outcome in one group share a leaf", async () => {
 });
 
 test("what nobody awaits is gathered: an operation ends in the leaf that it began with", async () => {
-  const log = await AuditLog.open({ folder, clock, intentsAreAwaited: false });
+  // For longer than anything here can be held up: only a record that somebody awaits ends it.
+  const log = await AuditLog.open({ folder, origin: "test", clock, intentsAreAwaited: false, gatherMs: 3_600_000 });
   for (let n = 0; n < 20; n++) {
-    log.outcome(log.intent(sampleOperation(`gathered-${n}`), PERMIT, POLICY), { status: "done" });
-    // The writer is awake and could commit an intent alone.
+    const intent = log.intent(sampleOperation(`gathered-${n}`), PERMIT, POLICY);
+    // The writer is awake and could commit the intent alone.
     await new Promise((resolve) => setImmediate(resolve));
+    log.outcome(intent, { status: "done" });
+    await log.waitDurable(log.event("policy.activated", { n }));
   }
   await log.close();
   const intents = (await expectWhole()).flatMap(({ leaf }) => (leaf.shape === "intent" ? [leaf] : []));
@@ -146,7 +150,7 @@ test("what nobody awaits is gathered: an operation ends in the leaf that it bega
 });
 
 test("sequences are dense, entries are dense, and each intent has one outcome, for many sessions at once", async () => {
-  const log = await AuditLog.open({ folder, clock });
+  const log = await AuditLog.open({ folder, origin: "test", clock });
   const sessions = 32;
   const rounds = 40;
   await Promise.all(
@@ -193,7 +197,7 @@ test("sequences are dense, entries are dense, and each intent has one outcome, f
 });
 
 test("a leaf of many kilobytes is kept, one that is too large says what it leaves out", async () => {
-  const log = await AuditLog.open({ folder, clock });
+  const log = await AuditLog.open({ folder, origin: "test", clock });
   const relations = (n: number) => Array.from({ length: n }, (_, i) => `public.a_relation_with_a_long_name_${i}`);
   log.intent(
     sampleOperation("large", { accesses: [{ class: "read", facts: { relation: relations(500) } }] }),
@@ -220,16 +224,16 @@ test("a leaf of many kilobytes is kept, one that is too large says what it leave
 });
 
 test("the next run closes what the last one left open, and knows a clean end from another", async () => {
-  const first = await AuditLog.open({ folder, clock });
+  const first = await AuditLog.open({ folder, origin: "test", clock });
   const done = first.intent(sampleOperation("done"), PERMIT, POLICY);
   first.intent(sampleOperation("open"), PERMIT, POLICY);
   await first.waitDurable(2);
   first.outcome(done, { status: "done" });
   await first.close();
 
-  const second = await AuditLog.open({ folder, clock });
+  const second = await AuditLog.open({ folder, origin: "test", clock });
   await second.close();
-  const third = await AuditLog.open({ folder, clock });
+  const third = await AuditLog.open({ folder, origin: "test", clock });
   await third.close();
   const all = await expectWhole();
   expect(all.filter(({ leaf }) => leaf.shape === "outcome").map(({ leaf }) => leaf)).toMatchObject([
@@ -244,7 +248,7 @@ test("the next run closes what the last one left open, and knows a clean end fro
 });
 
 test("a log that was closed is complete in its one file", async () => {
-  const log = await AuditLog.open({ folder, clock });
+  const log = await AuditLog.open({ folder, origin: "test", clock });
   log.event("login.ok", {});
   await log.close();
   for (const suffix of ["-wal", "-shm"]) rmSync(join(folder, LOG_FILE + suffix), { force: true });
@@ -252,21 +256,24 @@ test("a log that was closed is complete in its one file", async () => {
 });
 
 test("one log at a time; the lock is given back", async () => {
-  const log = await AuditLog.open({ folder, clock });
-  await expect(AuditLog.open({ folder, clock })).rejects.toThrow("in use");
+  const log = await AuditLog.open({ folder, origin: "test", clock });
+  await expect(AuditLog.open({ folder, origin: "test", clock })).rejects.toThrow("in use");
   await log.close();
-  const next = await AuditLog.open({ folder, clock });
+  const next = await AuditLog.open({ folder, origin: "test", clock });
   await next.close();
 });
 
 test("the files are the owner's alone", async () => {
-  const log = await AuditLog.open({ folder, clock });
-  for (const name of readdirSync(folder)) expect(statSync(join(folder, name)).mode & 0o077).toBe(0);
+  const log = await AuditLog.open({ folder, origin: "test", clock });
+  for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+    // But for the verifier key, which is for others.
+    expect(statSync(join(folder, name)).mode & 0o077, name).toBe(name === VKEY_FILE ? 0o044 : 0);
+  }
   await log.close();
 });
 
 test("after its end the log takes nothing", async () => {
-  const log = await AuditLog.open({ folder, clock });
+  const log = await AuditLog.open({ folder, origin: "test", clock });
   await log.close();
   expect(() => log.intent(sampleOperation("late"), PERMIT, POLICY)).toThrow(AuditUnavailable);
   expect(() => log.event("gateway.stopped", {})).toThrow(AuditUnavailable);
@@ -275,10 +282,14 @@ test("after its end the log takes nothing", async () => {
 });
 
 test("what cannot be recorded is refused and takes no sequence", async () => {
-  const log = await AuditLog.open({ folder, clock });
+  const log = await AuditLog.open({ folder, origin: "test", clock });
   expect(() => log.intent(sampleOperation("x".repeat(300)), PERMIT, POLICY)).toThrow(AuditUnavailable);
   expect(() =>
-    log.intent(sampleOperation("a"), { kind: "permit", rules: [], obligations: { mask: [1n] } }, POLICY),
+    log.intent(
+      sampleOperation("a"),
+      { kind: "permit", rules: [], observed: [], obligations: { limit: { rows: Number.NaN } } },
+      POLICY,
+    ),
   ).toThrow(AuditUnavailable);
   expect(() => log.event("login.ok", { n: Number.NaN })).toThrow(AuditUnavailable);
   expect(log.handedOver).toBe(0);
@@ -288,7 +299,7 @@ test("what cannot be recorded is refused and takes no sequence", async () => {
 });
 
 test("the listener hears of progress until all is durable", async () => {
-  const log = await AuditLog.open({ folder, clock });
+  const log = await AuditLog.open({ folder, origin: "test", clock });
   const heard: number[] = [];
   const all = Promise.withResolvers<void>();
   log.onProgress(() => {
@@ -304,7 +315,7 @@ test("the listener hears of progress until all is durable", async () => {
 });
 
 test("while it closes the log takes nothing more", async () => {
-  const log = await AuditLog.open({ folder, clock });
+  const log = await AuditLog.open({ folder, origin: "test", clock });
   log.intent(sampleOperation("before"), PERMIT, POLICY);
   const closed = log.close();
   expect(() => log.intent(sampleOperation("late"), PERMIT, POLICY)).toThrow(AuditUnavailable);
@@ -318,7 +329,7 @@ test("while it closes the log takes nothing more", async () => {
 });
 
 test("the count of failed logins is recorded when their minute is over, without another login", async () => {
-  const log = await AuditLog.open({ folder, clock: { now: () => now } });
+  const log = await AuditLog.open({ folder, origin: "test", clock: { now: () => now } });
   try {
     jest.useFakeTimers();
     for (let i = 0; i < 5; i++) log.event("login.failed", { source: "10.0.0.1", reason: "expired" });
@@ -337,7 +348,7 @@ test("the count of failed logins is recorded when their minute is over, without 
 });
 
 test("failed logins are recorded once per address and minute, then counted", async () => {
-  const log = await AuditLog.open({ folder, clock });
+  const log = await AuditLog.open({ folder, origin: "test", clock });
   const first = log.event("login.failed", { source: "10.0.0.1", reason: "expired" });
   expect(log.event("login.failed", { source: "10.0.0.1", reason: "expired" })).toBe(first);
   log.event("login.failed", { source: "10.0.0.1", reason: "revoked" });

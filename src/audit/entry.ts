@@ -1,6 +1,6 @@
 /** Entries of the log as programs read them: the leaf's fields with their types. docs/audit-log.md explains each. */
 import * as v from "valibot";
-import { reasonOf } from "./reason.ts";
+import { messageOf } from "../core/message-of.ts";
 
 const factSchema = v.nullable(v.union([v.boolean(), v.number(), v.string(), v.array(v.string())]));
 /** How much was left out of a list or a part, by its name. */
@@ -11,6 +11,8 @@ const accessSchema = v.looseObject({
   class: v.string(),
   /** Null: should be there and was not known. Absent: this kind of access cannot have it. */
   facts: v.record(v.string(), factSchema),
+  /** Keys that a permit must name to match this. */
+  named: v.optional(v.array(v.string())),
   opaque: v.optional(v.literal(true)),
   truncated: truncatedSchema,
 });
@@ -19,8 +21,10 @@ const outcomeSchema = v.looseObject({
   bytes: v.optional(v.number()),
   code: v.optional(v.string()),
   durationMs: v.optional(v.number()),
+  ranges: v.optional(v.string()),
   rows: v.optional(v.number()),
   sequence: v.optional(v.number()),
+  sha256: v.optional(v.string()),
   status: v.string(),
   timeMs: v.optional(v.number()),
 });
@@ -54,7 +58,12 @@ const intentSchema = v.looseObject({
   }),
   outcome: v.optional(outcomeSchema),
   parametersSha256: v.optional(v.string()),
-  session: v.looseObject({ id: v.string(), openedAtMs: v.number(), source: v.string() }),
+  session: v.looseObject({
+    id: v.string(),
+    openedAtMs: v.number(),
+    source: v.string(),
+    through: v.optional(v.looseObject({ operation: v.string(), session: v.string() })),
+  }),
   subject: v.looseObject({
     groups: v.array(v.string()),
     issuer: v.string(),
@@ -108,6 +117,6 @@ export function readLeaf(bytes: Uint8Array, index: number): Leaf {
     if (leaf.index !== index) throw new Error(`it says that it is entry ${leaf.index}`);
     return leaf;
   } catch (error) {
-    throw new LeafUnreadable(`entry ${index} cannot be read: ${reasonOf(error)}`);
+    throw new LeafUnreadable(`entry ${index} cannot be read: ${messageOf(error)}`);
   }
 }

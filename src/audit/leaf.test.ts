@@ -11,13 +11,21 @@ import type { IntentRecord, Piece } from "./record-reader.ts";
 
 const jsonSchema = v.custom<Json>(() => true);
 const anyText = fc.string({ maxLength: 60, unit: "binary" });
-const anyNumber = fc.oneof(fc.nat(), fc.maxSafeNat(), fc.double({ noNaN: true, noDefaultInfinity: true, min: 0 }));
+const thousandths = fc.maxSafeNat().map((n) => n / 1000);
+const anyNumber = fc.oneof(
+  fc.nat(),
+  thousandths,
+  fc.maxSafeNat(),
+  fc.double({ noNaN: true, noDefaultInfinity: true, min: 0 }),
+);
 const anyOutcome: fc.Arbitrary<Outcome> = fc.record(
   {
     status: fc.constantFrom("done", "failed", "refused", "skipped", "cancelled", "unknown"),
     code: anyText,
     rows: anyNumber,
     bytes: anyNumber,
+    ranges: anyText,
+    sha256: anyText,
   },
   { requiredKeys: ["status"] },
 );
@@ -46,7 +54,7 @@ function sampleIntent(id: string, more: Partial<IntentRecord> = {}): IntentRecor
     session: piece(`"session":{"id":"s","openedAtMs":1,"source":"a"},${subject},"target":{"labels":{},"name":"t"}`),
     statement: piece('{"accesses":[],"adapter":"postgres","catalog":null,"kind":"query","understood":true}'),
     decision: piece('{"kind":"permit","policy":{"commit":null,"digest":"d"},"rules":[]}'),
-    textSha256: "a".repeat(64),
+    textSha256: piece("a".repeat(64)),
     parametersSha256: null,
     ...more,
   };
@@ -64,7 +72,11 @@ test("an intent with anything in it is canonical, with and without an outcome", 
       fc.maxSafeNat(),
       anyNumber,
       (id, refused, hasParameters, outcome, index, sequence, spentMs) => {
-        const intent = sampleIntent(id, { refused, sequence, parametersSha256: hasParameters ? "b".repeat(64) : null });
+        const intent = sampleIntent(id, {
+          refused,
+          sequence,
+          parametersSha256: hasParameters ? piece("b".repeat(64)) : null,
+        });
         const ended: Ended = { sequence: 7, timeMs: 8, durationMs: spentMs, outcome };
         for (const with_ of [null, ended]) {
           const leaf = readLeaf(Buffer.from(textOf(leaves.intent(index, intent, with_))), index);
@@ -75,6 +87,8 @@ test("an intent with anything in it is canonical, with and without an outcome", 
           expect(leaf.parametersSha256).toBe(hasParameters ? "b".repeat(64) : undefined);
           expect(leaf.outcome?.status).toBe(with_?.outcome.status);
           expect(leaf.outcome?.code).toBe(with_?.outcome.code?.toWellFormed());
+          expect(leaf.outcome?.ranges).toBe(with_?.outcome.ranges?.toWellFormed());
+          expect(leaf.outcome?.sha256).toBe(with_?.outcome.sha256?.toWellFormed());
           expect(leaf.outcome?.durationMs).toBe(with_ === null ? undefined : spentMs);
         }
       },

@@ -18,13 +18,48 @@ export type Ended = {
   readonly outcome: Outcome;
 };
 
+const DIGIT_0 = 0x30;
+/** Below this a number of thousandths is written with at most 15 digits, which is then the shortest way to write it. */
+const THOUSANDTHS_MAX = 1e15;
+
 const encoder = new TextEncoder();
-const INTENT_EVENT = encoder.encode(',"event":"operation.intent","id":"');
-const REFUSAL_EVENT = encoder.encode(',"event":"operation.refusal","id":"');
-const INDEX = encoder.encode('","index":');
-const OPERATION = encoder.encode(',"operation":');
-const SESSION = encoder.encode(",");
-const DECISION = encoder.encode('","decision":');
+const ascii = (text: string): Uint8Array => encoder.encode(text);
+/** The texts between the pieces, as bytes: to copy those takes a third of the time that writing a text does. */
+const TEXT = {
+  bytes: ascii('"bytes":'),
+  close: ascii("}"),
+  comma: ascii(","),
+  decision: ascii('","decision":'),
+  durationMs: ascii('"durationMs":'),
+  index: ascii(',"index":'),
+  intent: ascii(',"intent":'),
+  intentEvent: ascii(',"event":"operation.intent","id":"'),
+  nextSequence: ascii(',"sequence":'),
+  nextTimeMs: ascii(',"timeMs":'),
+  null: ascii("null"),
+  open: ascii("{"),
+  operation: ascii(',"operation":'),
+  outcome: ascii(',"outcome":'),
+  outcomeEvent: ascii('","event":"operation.outcome","id":'),
+  parametersSha256: ascii(',"parametersSha256":"'),
+  point: ascii("."),
+  quote: ascii('"'),
+  refusalEvent: ascii(',"event":"operation.refusal","id":"'),
+  rows: ascii('"rows":'),
+  sequence: ascii('"sequence":'),
+  status: ascii('"status":"'),
+  textSha256: ascii(',"textSha256":"'),
+  truncated: ascii(',"truncated":'),
+  version: ascii(`,"version":${LEAF_VERSION}}`),
+} as const;
+const STATUS = {
+  cancelled: ascii("cancelled"),
+  done: ascii("done"),
+  failed: ascii("failed"),
+  refused: ascii("refused"),
+  skipped: ascii("skipped"),
+  unknown: ascii("unknown"),
+} as const satisfies Record<Outcome["status"], Uint8Array>;
 
 /** Writes leaves one after the other. Before each leaf one byte is left free for the prefix of its hash. */
 export class LeafWriter {
@@ -54,25 +89,34 @@ export class LeafWriter {
   intent(index: number, intent: IntentRecord, ended: Ended | null): Uint8Array<ArrayBuffer> {
     this.#begin();
     this.#piece(this.#start);
-    this.#piece(DECISION);
+    this.#piece(TEXT.decision);
     this.#piece(intent.decision);
-    this.#piece(intent.refused ? REFUSAL_EVENT : INTENT_EVENT);
+    this.#piece(intent.refused ? TEXT.refusalEvent : TEXT.intentEvent);
     this.#id(intent.id);
-    this.#piece(INDEX);
+    this.#piece(TEXT.quote);
+    this.#piece(TEXT.index);
     this.#number(index);
-    this.#piece(OPERATION);
+    this.#piece(TEXT.operation);
     this.#piece(intent.statement);
     if (ended !== null) {
-      this.#ascii(',"outcome":');
-      this.#text(endedJson(ended, true));
+      this.#piece(TEXT.outcome);
+      this.#ended(ended, true);
     }
-    if (intent.parametersSha256 !== null) this.#ascii(`,"parametersSha256":"${intent.parametersSha256}"`);
-    this.#ascii(`,"sequence":${intent.sequence}`);
-    this.#piece(SESSION);
+    if (intent.parametersSha256 !== null) {
+      this.#piece(TEXT.parametersSha256);
+      this.#piece(intent.parametersSha256);
+      this.#piece(TEXT.quote);
+    }
+    this.#piece(TEXT.nextSequence);
+    this.#number(intent.sequence);
+    this.#piece(TEXT.comma);
     this.#piece(intent.session);
-    this.#ascii(
-      `,"textSha256":"${intent.textSha256}","timeMs":${JSON.stringify(intent.timeMs)},"version":${LEAF_VERSION}}`,
-    );
+    this.#piece(TEXT.textSha256);
+    this.#piece(intent.textSha256);
+    this.#piece(TEXT.quote);
+    this.#piece(TEXT.nextTimeMs);
+    this.#number(intent.timeMs);
+    this.#piece(TEXT.version);
     return this.#finish();
   }
 
@@ -80,17 +124,22 @@ export class LeafWriter {
   outcome(index: number, id: Piece | null, intent: number | null, ended: Ended): Uint8Array<ArrayBuffer> {
     this.#begin();
     this.#piece(this.#start);
-    this.#ascii('","event":"operation.outcome","id":');
-    if (id === null) this.#ascii("null");
+    this.#piece(TEXT.outcomeEvent);
+    if (id === null) this.#piece(TEXT.null);
     else {
-      this.#ascii('"');
+      this.#piece(TEXT.quote);
       this.#id(id);
-      this.#ascii('"');
+      this.#piece(TEXT.quote);
     }
-    this.#ascii(`,"index":${index},"intent":${intent},"outcome":`);
-    this.#text(endedJson(ended, false));
-    if (ended.sequence !== null) this.#ascii(`,"sequence":${ended.sequence}`);
-    this.#ascii(`,"timeMs":${JSON.stringify(ended.timeMs)},"version":${LEAF_VERSION}}`);
+    this.#piece(TEXT.index);
+    this.#number(index);
+    this.#piece(TEXT.intent);
+    if (intent === null) this.#piece(TEXT.null);
+    else this.#number(intent);
+    this.#piece(TEXT.outcome);
+    this.#ended(ended, false);
+    this.#time(ended.sequence, ended.timeMs);
+    this.#piece(TEXT.version);
     return this.#finish();
   }
 
@@ -107,14 +156,14 @@ export class LeafWriter {
     this.#piece(this.#start);
     this.#text(`","event":${canonicalString(kind)},"facts":`);
     this.#piece(facts);
-    this.#ascii(`,"index":${index}`);
-    if (sequence !== null) this.#ascii(`,"sequence":${sequence}`);
-    this.#ascii(`,"timeMs":${JSON.stringify(timeMs)}`);
+    this.#piece(TEXT.index);
+    this.#number(index);
+    this.#time(sequence, timeMs);
     if (truncated !== null) {
-      this.#ascii(',"truncated":');
+      this.#piece(TEXT.truncated);
       this.#piece(truncated);
     }
-    this.#ascii(`,"version":${LEAF_VERSION}}`);
+    this.#piece(TEXT.version);
     return this.#finish();
   }
 
@@ -157,8 +206,75 @@ export class LeafWriter {
     this.#end += this.#bytes.write(text, this.#end, "utf8");
   }
 
+  #time(sequence: number | null, timeMs: number): void {
+    if (sequence !== null) {
+      this.#piece(TEXT.nextSequence);
+      this.#number(sequence);
+    }
+    this.#piece(TEXT.nextTimeMs);
+    this.#number(timeMs);
+  }
+
+  #ended(ended: Ended, shared: boolean): void {
+    const { outcome } = ended;
+    this.#piece(TEXT.open);
+    if (outcome.bytes !== undefined) {
+      this.#piece(TEXT.bytes);
+      this.#number(outcome.bytes);
+      this.#piece(TEXT.comma);
+    }
+    if (outcome.code !== undefined) this.#text(`"code":${canonicalString(outcome.code)},`);
+    if (ended.durationMs !== null) {
+      this.#piece(TEXT.durationMs);
+      this.#number(ended.durationMs);
+      this.#piece(TEXT.comma);
+    }
+    if (outcome.ranges !== undefined) this.#text(`"ranges":${canonicalString(outcome.ranges)},`);
+    if (outcome.rows !== undefined) {
+      this.#piece(TEXT.rows);
+      this.#number(outcome.rows);
+      this.#piece(TEXT.comma);
+    }
+    if (shared && ended.sequence !== null) {
+      this.#piece(TEXT.sequence);
+      this.#number(ended.sequence);
+      this.#piece(TEXT.comma);
+    }
+    if (outcome.sha256 !== undefined) this.#text(`"sha256":${canonicalString(outcome.sha256)},`);
+    this.#piece(TEXT.status);
+    this.#piece(STATUS[outcome.status]);
+    this.#piece(TEXT.quote);
+    if (shared) {
+      this.#piece(TEXT.nextTimeMs);
+      this.#number(ended.timeMs);
+    }
+    this.#piece(TEXT.close);
+  }
+
+  /** A number as JSON writes it. Without making a text of it where that is plain: there are eight in a leaf. */
   #number(value: number): void {
-    this.#ascii(`${value}`);
+    const thousandths = Math.round(value * 1000);
+    if (Number.isSafeInteger(value) && value >= 0) this.#digits(value, 1);
+    else if (value >= 0 && thousandths < THOUSANDTHS_MAX && thousandths / 1000 === value) {
+      const whole = Math.floor(thousandths / 1000);
+      this.#digits(whole, 1);
+      this.#piece(TEXT.point);
+      this.#digits(thousandths - whole * 1000, 3);
+      while (this.#bytes[this.#end - 1] === DIGIT_0) this.#end--;
+    } else this.#ascii(JSON.stringify(value));
+  }
+
+  /** A whole number with at least so many digits. */
+  #digits(value: number, countMin: number): void {
+    let count = countMin;
+    for (let limit = 10 ** countMin; limit <= value; limit *= 10) count++;
+    let left = value;
+    for (let at = this.#end + count - 1; at >= this.#end; at--) {
+      const rest = Math.floor(left / 10);
+      this.#bytes[at] = DIGIT_0 + (left - rest * 10);
+      left = rest;
+    }
+    this.#end += count;
   }
 
   /** An id inside quotes. It nearly always is plain ASCII, which needs no escapes. */
@@ -170,19 +286,6 @@ export class LeafWriter {
     }
     this.#piece(id);
   }
-}
-
-function endedJson(ended: Ended, shared: boolean): string {
-  const { outcome } = ended;
-  let json = "{";
-  if (outcome.bytes !== undefined) json += `"bytes":${JSON.stringify(outcome.bytes)},`;
-  if (outcome.code !== undefined) json += `"code":${canonicalString(outcome.code)},`;
-  if (ended.durationMs !== null) json += `"durationMs":${JSON.stringify(ended.durationMs)},`;
-  if (outcome.rows !== undefined) json += `"rows":${JSON.stringify(outcome.rows)},`;
-  if (shared && ended.sequence !== null) json += `"sequence":${ended.sequence},`;
-  json += `"status":"${outcome.status}"`;
-  if (shared) json += `,"timeMs":${JSON.stringify(ended.timeMs)}`;
-  return json + "}";
 }
 
 /** What an outcome says of the time that passed, in milliseconds with three decimals. */

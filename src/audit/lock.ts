@@ -8,14 +8,16 @@ import Database from "libsql";
 export class LogLock {
   readonly #database: Database.Database;
 
-  /** Throws when another gateway, in this process or another, holds the lock. */
+  /** Throws when another gateway, in this process or another, holds the lock, or there is no room for it. */
   constructor(path: string) {
     this.#database = new Database(path);
     try {
       this.#database.exec("BEGIN EXCLUSIVE");
     } catch (error) {
       this.#database.close();
-      throw new Error(`the audit log is in use: another weir holds ${path} (${String(error)})`, { cause: error });
+      const isHeld = error instanceof Error && "code" in error && error.code === "SQLITE_BUSY";
+      const why = isHeld ? `is in use: another weir holds ${path}` : `cannot be opened: ${path} cannot be locked`;
+      throw new Error(`the audit log ${why} (${String(error)})`, { cause: error });
     }
   }
 

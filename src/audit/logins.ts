@@ -1,4 +1,5 @@
 /** Failed logins, coalesced per address and minute: a log that fails closed must not be a way to stop the house. */
+import { networkOf } from "../core/ip-address.ts";
 import type { TimeMs } from "../core/session.ts";
 import type { EventFacts } from "./pieces.ts";
 
@@ -13,9 +14,13 @@ type Counted = { readonly source: string; readonly fromMs: TimeMs; toMs: TimeMs;
 export class FailedLogins {
   readonly #counted = new Map<string, Counted>();
 
+  isRecorded({ source }: EventFacts, now: TimeMs): boolean {
+    return this.isFirst(typeof source === "string" ? source : "", now);
+  }
+
   /** True: record this one now, it is the first of its address in its minute. False: it was counted. */
   isFirst(source: string, now: TimeMs): boolean {
-    const key = network(source);
+    const key = networkOf(source);
     const known = this.#counted.get(key);
     if (known !== undefined) {
       known.count++;
@@ -53,17 +58,4 @@ export class FailedLogins {
     }
     return due;
   }
-}
-
-/** An IPv6 address stands for its /64, which one sender usually has all of. */
-function network(source: string): string {
-  if (!source.includes(":") || source.includes(".")) return source;
-  const [left = "", right] = source.split("%", 1)[0]?.split("::", 2) ?? [];
-  const head = left === "" ? [] : left.split(":");
-  const tail = right === undefined || right === "" ? [] : right.split(":");
-  const groups =
-    right === undefined
-      ? head
-      : [...head, ...Array<string>(Math.max(0, 8 - head.length - tail.length)).fill("0"), ...tail];
-  return groups.slice(0, 4).join(":") + "::/64";
 }

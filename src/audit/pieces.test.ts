@@ -77,6 +77,7 @@ test("every part is canonical JSON within its limit, whatever it holds", () => {
           ...sample,
           id: odd.repeat(times),
           source: odd.repeat(times),
+          through: { session: odd.repeat(times), operation: odd.repeat(times) },
           identity: {
             kind: "human",
             issuer: odd.repeat(times),
@@ -96,9 +97,20 @@ test("every part is canonical JSON within its limit, whatever it holds", () => {
 
         const rules = Array(times).fill(odd.repeat(2));
         for (const decision of [
-          { ...PERMIT, rules, obligations: { mask: many.map(({ class: name }) => name), limit: { rowsMax: times } } },
+          {
+            ...PERMIT,
+            rules,
+            obligations: { alert: rules.map((channel) => ({ channel, severity: "info" as const })) },
+          },
+          { ...PERMIT, observed: rules },
           { ...DENY, rules },
-          { kind: "ask", rules, obligations: {}, requirements: [{ rule: odd.repeat(times), kind: "approval" }] },
+          {
+            kind: "ask",
+            rules,
+            observed: [],
+            obligations: {},
+            requirements: [{ kind: "justification", rules, pattern: null }],
+          },
         ] as const) {
           const json = decisionPiece(decision, { ...POLICY, commit: odd.repeat(times) });
           expect(isCanonical(json)).toBe(true);
@@ -171,8 +183,8 @@ test("a decision names its rules, its policy and its refusal, never the refusal'
 });
 
 test("an obligation that is not JSON cannot be recorded", () => {
-  const decision = { ...PERMIT, obligations: { mask: { by: () => 1 } } };
-  expect(() => decisionPiece(decision, POLICY)).toThrow("cannot be recorded");
+  const decision = { ...PERMIT, obligations: { limit: { rows: Number.NaN } } };
+  expect(() => decisionPiece(decision, POLICY)).toThrow(RangeError);
 });
 
 test("a key that means something to the language is a key like any other", () => {

@@ -3,7 +3,7 @@ import type { Decision } from "../core/decision.ts";
 import { type Access, type Operation, UNKNOWN } from "../core/operation.ts";
 import type { Policy } from "../core/ports.ts";
 import type { Session } from "../core/session.ts";
-import { canonicalJson, type Json } from "./canonical.ts";
+import { canonicalJson, type Json, type JsonObject } from "./canonical.ts";
 import { sha256Hex } from "./sha256.ts";
 
 /** Together with the rest of a leaf these stay below the 65,535 bytes that a leaf may have. */
@@ -11,8 +11,6 @@ export const SESSION_BYTES_MAX = 20 * 1024;
 export const STATEMENT_BYTES_MAX = 30 * 1024;
 export const DECISION_BYTES_MAX = 10 * 1024;
 export const FACTS_BYTES_MAX = 48 * 1024;
-
-type JsonObject = { readonly [key: string]: Json | undefined };
 
 /** How much of a list and of a string is kept once a part is too large, the most generous first. */
 const CUTS: readonly Cut[] = [
@@ -24,6 +22,8 @@ const CUTS: readonly Cut[] = [
 type Cut = { readonly namesMax: number; readonly unitsMax: number };
 const TIGHT: Cut = { namesMax: 16, unitsMax: 64 };
 const KEYS_MAX = 64;
+/** How many of each list of rules are kept once a decision is too large. */
+const RULES_MAX = 8;
 
 /** The members `session`, `subject` and `target` of a leaf, without braces around them. */
 export function sessionPiece(session: Session): string {
@@ -37,7 +37,15 @@ export function sessionPiece(session: Session): string {
         ? labels
         : labels.slice(0, cut.namesMax / 2).map(([key, value]) => [text(key), text(value)] as const);
     const whole = canonicalJson({
-      session: { id: text(session.id), openedAtMs: session.openedAtMs, source: text(session.source) },
+      session: {
+        id: text(session.id),
+        openedAtMs: session.openedAtMs,
+        source: text(session.source),
+        through:
+          session.through === undefined
+            ? undefined
+            : { operation: text(session.through.operation), session: text(session.through.session) },
+      },
       subject: {
         groups,
         issuer: text(identity.issuer),
@@ -122,6 +130,7 @@ function accessJson(access: Access, cut: Cut | null): Json {
     ambient: access.ambient,
     class: access.class,
     facts: Object.fromEntries(facts),
+    named: access.named,
     opaque: access.opaque,
     truncated: cut === null ? undefined : Object.fromEntries(truncated),
   };
@@ -134,9 +143,10 @@ export function decisionPiece(decision: Decision | "house", policy: Policy): str
     digest: shorten(policy.digest, 128),
   };
   if (decision === "house") return canonicalJson({ kind: "house", policy: digest });
-  const obligations = "obligations" in decision ? jsonOf(decision.obligations) : {};
+  const obligations: JsonObject = decision.kind === "deny" ? {} : decision.obligations;
   const requirements =
-    decision.kind === "ask" ? decision.requirements.map(({ kind, rule }) => ({ kind, rule })) : undefined;
+    decision.kind === "ask" ? decision.requirements.map(({ kind, rules }) => ({ kind, rules })) : undefined;
+  const observed = decision.observed.length === 0 ? undefined : decision.observed;
   const fixed = {
     kind: decision.kind,
     policy: digest,
@@ -145,6 +155,7 @@ export function decisionPiece(decision: Decision | "house", policy: Policy): str
   const full = canonicalJson({
     ...fixed,
     obligations: Object.keys(obligations).length === 0 ? undefined : obligations,
+    observed,
     requirements,
     rules: decision.rules,
   });
@@ -152,10 +163,20 @@ export function decisionPiece(decision: Decision | "house", policy: Policy): str
   return canonicalJson({
     ...fixed,
     obligations: Object.keys(obligations).length === 0 ? undefined : Object.keys(obligations),
-    requirements: requirements?.slice(0, 4).map(({ kind, rule }) => ({ kind, rule: shorten(rule, TIGHT.unitsMax) })),
-    rules: decision.rules.slice(0, TIGHT.namesMax).map((rule) => shorten(rule, TIGHT.unitsMax)),
-    truncated: { bytes: byteLength(full), rules: decision.rules.length, sha256: sha256Hex(full) },
+    observed: observed === undefined ? undefined : fewRules(observed),
+    requirements: requirements?.slice(0, 4).map(({ kind, rules }) => ({ kind, rules: fewRules(rules.slice(0, 1)) })),
+    rules: fewRules(decision.rules),
+    truncated: {
+      bytes: byteLength(full),
+      observed: observed?.length,
+      rules: decision.rules.length,
+      sha256: sha256Hex(full),
+    },
   });
+}
+
+function fewRules(rules: readonly string[]): readonly string[] {
+  return rules.slice(0, RULES_MAX).map((rule) => shorten(rule, TIGHT.unitsMax));
 }
 
 /** Facts of an event, as the record keeps them. */
@@ -177,22 +198,6 @@ function shortFact(value: EventFacts[string]): Json {
   if (typeof value === "string") return shorten(value, TIGHT.unitsMax);
   if (typeof value !== "object" || value === null) return value;
   return value.slice(0, 1).map((item) => shorten(item, TIGHT.unitsMax));
-}
-
-/** Obligations are open-ended; what is not JSON in them cannot be recorded, and then nothing may be done. */
-function jsonOf(obligations: Readonly<Record<string, unknown>>): JsonObject {
-  return Object.fromEntries(Object.entries(obligations).map(([key, value]) => [key, asJson(value, key)]));
-}
-
-function asJson(value: unknown, where: string): Json | undefined {
-  if (value === undefined || value === null) return value;
-  if (typeof value === "boolean" || typeof value === "number" || typeof value === "string") return value;
-  if (Array.isArray(value)) return value.map((item: unknown) => asJson(item, where) ?? null);
-  if (typeof value !== "object")
-    throw new TypeError(`the obligation \`${where}\` holds a ${typeof value}, which cannot be recorded`);
-  return Object.fromEntries(
-    Object.entries(value).map(([key, member]: [string, unknown]) => [key, asJson(member, where)]),
-  );
 }
 
 /** The first units of a text and a mark; the same text when it is short. */

@@ -13,7 +13,7 @@ let reader: LogReader;
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "weir-query-"));
-  log = await AuditLog.open({ folder, clock: { now: Date.now } });
+  log = await AuditLog.open({ folder, origin: "test", clock: { now: Date.now } });
   for (let n = 0; n < 4; n++) {
     const session = sampleSession(n % 2);
     const intent = log.intent(sampleOperation(`op-${n}`, { session }), n === 3 ? DENY : PERMIT, POLICY);

@@ -5,6 +5,24 @@ export const INTENT = 1;
 export const OUTCOME = 2;
 export const EVENT = 3;
 export const TEMPLATE = 4;
+export const CHORE = 5;
+
+/** What the writer is asked to do besides recording; none of it has a sequence. */
+export const CHORES = [
+  /** Sign a checkpoint, when the log has grown since the last one. */
+  "checkpoint",
+  /** Append an entry that says that nothing happened, and sign it. */
+  "heartbeat",
+  /** Keep a checkpoint with cosignatures (`data` is the note), or a time stamp of one (`data` is the token). */
+  "cosigned",
+  "stamp",
+  /** Exchange the log's key. */
+  "rotate",
+  /** Prune what lies before an index, or before an instant. */
+  "pruneBefore",
+  "pruneOlder",
+] as const;
+export type ChoreKind = (typeof CHORES)[number];
 
 /** The tables of shared pieces, and how many slots each has; both sides reuse them in order. */
 export const TABLES = ["session", "statement", "decision"] as const;
@@ -17,6 +35,7 @@ export const TEMPLATE_BYTES_MAX = 4096;
 export const UNHASHED_BYTES_MAX = 64 * 1024;
 export const ID_BYTES_MAX = 255;
 export const CODE_UNITS_MAX = 64;
+export const RANGES_UNITS_MAX = 255;
 export const SHA256_HEX = 64;
 
 export const STATUSES = [
@@ -52,6 +71,8 @@ export const OUTCOME_ROWS = 40;
 export const OUTCOME_BYTES = 48;
 export const OUTCOME_STATUS = 56;
 export const OUTCOME_CODE_BYTES = 57;
+export const OUTCOME_RANGES_BYTES = 58;
+export const OUTCOME_HAS_SHA256 = 59;
 export const OUTCOME_FIXED_BYTES = 60;
 export const EVENT_KIND_BYTES = 24;
 export const EVENT_FACTS_BYTES = 28;
@@ -61,4 +82,8 @@ export const TEMPLATE_TABLE = 8;
 export const TEMPLATE_SLOT = 12;
 export const TEMPLATE_BYTES = 16;
 export const TEMPLATE_FIXED_BYTES = 20;
+export const CHORE_NUMBER = 24;
+export const CHORE_KIND = 32;
+export const CHORE_DATA_BYTES = 36;
+export const CHORE_FIXED_BYTES = 40;
 export const INLINE = 0xffffffff;

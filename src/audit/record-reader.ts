@@ -1,6 +1,14 @@
 /** The writer's side of the ring: reads records out of it, and keeps the pieces that they share. */
 import type { Outcome } from "../core/ports.ts";
 import {
+  ABSENT,
+  CHORE,
+  CHORE_DATA_BYTES,
+  CHORE_FIXED_BYTES,
+  CHORE_KIND,
+  CHORE_NUMBER,
+  type ChoreKind,
+  CHORES,
   EVENT,
   EVENT_FACTS_BYTES,
   EVENT_FIXED_BYTES,
@@ -24,11 +32,14 @@ import {
   OUTCOME_BYTES,
   OUTCOME_CODE_BYTES,
   OUTCOME_FIXED_BYTES,
+  OUTCOME_HAS_SHA256,
   OUTCOME_INTENT,
+  OUTCOME_RANGES_BYTES,
   OUTCOME_ROWS,
   OUTCOME_STATUS,
   RAW,
   SEQUENCE,
+  SHA256_HEX,
   STATUSES,
   TABLES,
   TEMPLATE,
@@ -39,7 +50,7 @@ import {
   TIME,
 } from "./record-layout.ts";
 import type { SharedRing } from "./ring.ts";
-import { sha256Hex } from "./sha256.ts";
+import { hexOf, sha256 } from "./sha256.ts";
 
 /** When a record was handed over: wall time and monotonic time, both in milliseconds. */
 export type Moment = { readonly sequence: number; readonly timeMs: number; readonly monoMs: number };
@@ -52,9 +63,9 @@ export type IntentRecord = Moment & {
   readonly session: Piece;
   readonly statement: Piece;
   readonly decision: Piece;
-  /** Lower-case hex SHA-256. */
-  readonly textSha256: string;
-  readonly parametersSha256: string | null;
+  /** Lower-case hex SHA-256, as ASCII. */
+  readonly textSha256: Piece;
+  readonly parametersSha256: Piece | null;
 };
 export type OutcomeRecord = Moment & {
   readonly type: typeof OUTCOME;
@@ -69,6 +80,14 @@ export type EventRecord = Omit<Moment, "monoMs"> & {
   readonly truncated: Piece | null;
 };
 export type AuditRecord = IntentRecord | OutcomeRecord | EventRecord;
+/** `number` is a size, an index or an instant, as the kind says. */
+export type ChoreRecord = {
+  readonly type: typeof CHORE;
+  readonly kind: ChoreKind;
+  readonly timeMs: number;
+  readonly number: number;
+  readonly data: Piece;
+};
 
 /** Reads records from a ring and keeps the tables of pieces. What it returns does not point into the ring. */
 export class RecordReader {
@@ -80,7 +99,7 @@ export class RecordReader {
   }
 
   /** The record at a place of the ring; null for a template, which is kept. Throws RangeError for what is no record. */
-  read(at: number): AuditRecord | null {
+  read(at: number): AuditRecord | ChoreRecord | null {
     const { bytes, floats } = this.#ring;
     const type = bytes[at + 4];
     const sequence = floats[(at + SEQUENCE) / 8] ?? 0;
@@ -88,6 +107,7 @@ export class RecordReader {
     if (type === INTENT) return this.#intent(at, sequence, timeMs);
     if (type === OUTCOME) return this.#outcome(at, sequence, timeMs);
     if (type === EVENT) return this.#event(at, sequence, timeMs);
+    if (type === CHORE) return this.#chore(at, timeMs);
     if (type !== TEMPLATE) throw new RangeError(`no record has the type ${type}`);
     const table = this.#tables[this.#word(at + TEMPLATE_TABLE)];
     if (table === undefined) throw new RangeError("a template names no table");
@@ -108,6 +128,13 @@ export class RecordReader {
       facts: this.#copy(facts, factsBytes),
       truncated: truncatedBytes === 0 ? null : this.#copy(facts + factsBytes, truncatedBytes),
     };
+  }
+
+  #chore(at: number, timeMs: number): ChoreRecord {
+    const kind = CHORES[this.#ring.bytes[at + CHORE_KIND] ?? CHORES.length];
+    if (kind === undefined) throw new RangeError("the writer has no such chore");
+    const data = this.#copy(at + CHORE_FIXED_BYTES, this.#word(at + CHORE_DATA_BYTES));
+    return { type: CHORE, kind, timeMs, number: this.#ring.floats[(at + CHORE_NUMBER) / 8] ?? 0, data };
   }
 
   /** The intent that the outcome at a place of the ring belongs to; null when there is no outcome. */
@@ -136,8 +163,11 @@ export class RecordReader {
       session: this.#piece(at, 0, session),
       statement: this.#piece(at, 1, statement),
       decision: this.#piece(at, 2, decision),
-      textSha256: this.#hash(bytes[at + INTENT_TEXT_FORM], text, textBytes) ?? "",
-      parametersSha256: this.#hash(bytes[at + INTENT_PARAMETERS_FORM], parameters, parametersBytes),
+      textSha256: this.#hash(bytes[at + INTENT_TEXT_FORM], text, textBytes),
+      parametersSha256:
+        bytes[at + INTENT_PARAMETERS_FORM] === ABSENT
+          ? null
+          : this.#hash(bytes[at + INTENT_PARAMETERS_FORM], parameters, parametersBytes),
     };
   }
 
@@ -148,19 +178,25 @@ export class RecordReader {
     const codeBytes = bytes[at + OUTCOME_CODE_BYTES] ?? 0;
     const rows = floats[(at + OUTCOME_ROWS) / 8] ?? Number.NaN;
     const sent = floats[(at + OUTCOME_BYTES) / 8] ?? Number.NaN;
+    const rangesBytes = bytes[at + OUTCOME_RANGES_BYTES] ?? 0;
     const code = at + OUTCOME_FIXED_BYTES;
+    const ranges = code + codeBytes;
+    const sha256Hex = ranges + rangesBytes;
+    const outcome: { -readonly [Key in keyof Outcome]: Outcome[Key] } = { status };
+    if (codeBytes > 0) outcome.code = bytes.toString("utf8", code, code + codeBytes);
+    if (!Number.isNaN(rows)) outcome.rows = rows;
+    if (!Number.isNaN(sent)) outcome.bytes = sent;
+    if (rangesBytes > 0) outcome.ranges = bytes.toString("latin1", ranges, sha256Hex);
+    if (bytes[at + OUTCOME_HAS_SHA256] === 1) {
+      outcome.sha256 = bytes.toString("latin1", sha256Hex, sha256Hex + SHA256_HEX);
+    }
     return {
       type: OUTCOME,
       sequence,
       timeMs,
       monoMs: floats[(at + MONO) / 8] ?? 0,
       intent: floats[(at + OUTCOME_INTENT) / 8] ?? 0,
-      outcome: {
-        status,
-        ...(codeBytes === 0 ? {} : { code: bytes.toString("utf8", code, code + codeBytes) }),
-        ...(Number.isNaN(rows) ? {} : { rows }),
-        ...(Number.isNaN(sent) ? {} : { bytes: sent }),
-      },
+      outcome,
     };
   }
 
@@ -176,12 +212,12 @@ export class RecordReader {
     return piece;
   }
 
-  #hash(form: number | undefined, at: number, sizeBytes: number): string | null {
-    const { bytes } = this.#ring;
-    if (form === HASH_AS_HEX) return bytes.toString("latin1", at, at + sizeBytes);
-    if (form === HASH) return bytes.toString("hex", at, at + sizeBytes);
-    if (form === RAW) return sha256Hex(bytes.subarray(at, at + sizeBytes));
-    return null;
+  #hash(form: number | undefined, at: number, sizeBytes: number): Piece {
+    if (form === HASH_AS_HEX) return this.#copy(at, sizeBytes);
+    const bytes = this.#ring.bytes.subarray(at, at + sizeBytes);
+    if (form === HASH) return hexOf(bytes);
+    if (form === RAW) return hexOf(sha256(bytes));
+    throw new RangeError(`no text or parameters travel in the form ${form}`);
   }
 
   #copy(at: number, sizeBytes: number): Piece {

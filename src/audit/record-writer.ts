@@ -3,6 +3,13 @@ import type { OperationParameters } from "../core/operation.ts";
 import type { Outcome } from "../core/ports.ts";
 import {
   ABSENT,
+  CHORE,
+  CHORE_DATA_BYTES,
+  CHORE_FIXED_BYTES,
+  CHORE_KIND,
+  CHORE_NUMBER,
+  type ChoreKind,
+  CHORES,
   CODE_UNITS_MAX,
   EVENT,
   EVENT_FACTS_BYTES,
@@ -28,9 +35,12 @@ import {
   OUTCOME_BYTES,
   OUTCOME_CODE_BYTES,
   OUTCOME_FIXED_BYTES,
+  OUTCOME_HAS_SHA256,
   OUTCOME_INTENT,
+  OUTCOME_RANGES_BYTES,
   OUTCOME_ROWS,
   OUTCOME_STATUS,
+  RANGES_UNITS_MAX,
   RAW,
   SEQUENCE,
   SHA256_HEX,
@@ -155,7 +165,10 @@ export class RecordWriter {
   outcome(sequence: number, timeMs: number, monoMs: number, intent: number, outcome: Outcome): boolean {
     const { bytes, words, floats } = this.#ring;
     const code = outcome.code === undefined ? "" : outcome.code.slice(0, CODE_UNITS_MAX);
-    const at = this.#producer.reserve(OUTCOME_FIXED_BYTES + code.length * 3, 0);
+    const ranges = outcome.ranges === undefined ? "" : outcome.ranges.slice(0, RANGES_UNITS_MAX);
+    const sha256Hex = outcome.sha256?.length === SHA256_HEX ? outcome.sha256 : "";
+    const room = OUTCOME_FIXED_BYTES + code.length * 3 + ranges.length + sha256Hex.length;
+    const at = this.#producer.reserve(room, 0);
     if (at < 0) return false;
     floats[(at + SEQUENCE) / 8] = sequence;
     floats[(at + TIME) / 8] = timeMs;
@@ -164,9 +177,12 @@ export class RecordWriter {
     floats[(at + OUTCOME_ROWS) / 8] = outcome.rows ?? Number.NaN;
     floats[(at + OUTCOME_BYTES) / 8] = outcome.bytes ?? Number.NaN;
     words[(at + OUTCOME_STATUS) / 4] = STATUSES.indexOf(outcome.status);
-    const written = code === "" ? 0 : bytes.write(code, at + OUTCOME_FIXED_BYTES, "utf8");
-    bytes[at + OUTCOME_CODE_BYTES] = written;
-    this.#producer.commit(at, OUTCOME, OUTCOME_FIXED_BYTES + written, false);
+    let end = at + OUTCOME_FIXED_BYTES;
+    end += bytes[at + OUTCOME_CODE_BYTES] = code === "" ? 0 : bytes.write(code, end, "utf8");
+    end += bytes[at + OUTCOME_RANGES_BYTES] = ranges === "" ? 0 : bytes.write(ranges, end, "latin1");
+    bytes[at + OUTCOME_HAS_SHA256] = sha256Hex === "" ? 0 : 1;
+    if (sha256Hex !== "") end += bytes.write(sha256Hex, end, "latin1");
+    this.#producer.commit(at, OUTCOME, end - at, false);
     return true;
   }
 
@@ -182,6 +198,20 @@ export class RecordWriter {
     end += words[(at + EVENT_FACTS_BYTES) / 4] = bytes.write(facts, end, "utf8");
     end += words[(at + EVENT_TRUNCATED_BYTES) / 4] = bytes.write(truncated, end, "utf8");
     this.#producer.commit(at, EVENT, end - at, true);
+    return true;
+  }
+
+  /** Throws RangeError when the data does not fit one record. */
+  chore(kind: ChoreKind, timeMs: number, number: number, data: Uint8Array): boolean {
+    const { bytes, words, floats } = this.#ring;
+    const at = this.#producer.reserve(CHORE_FIXED_BYTES + data.length, RESERVE_BYTES);
+    if (at < 0) return false;
+    floats[(at + TIME) / 8] = timeMs;
+    floats[(at + CHORE_NUMBER) / 8] = number;
+    bytes[at + CHORE_KIND] = CHORES.indexOf(kind);
+    words[(at + CHORE_DATA_BYTES) / 4] = data.length;
+    bytes.set(data, at + CHORE_FIXED_BYTES);
+    this.#producer.commit(at, CHORE, CHORE_FIXED_BYTES + data.length, true);
     return true;
   }
 

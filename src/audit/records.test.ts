@@ -6,10 +6,10 @@ import type { Operation } from "../core/operation.ts";
 import type { Outcome } from "../core/ports.ts";
 import { PERMIT, POLICY, sampleOperation, sampleSession } from "../../test/fault/audit-sample.ts";
 import { decisionPiece, sessionPiece, statementPiece } from "./pieces.ts";
-import { INTENT, OUTCOME, TEMPLATE_SLOTS, UNHASHED_BYTES_MAX } from "./record-layout.ts";
-import { type AuditRecord, RecordReader } from "./record-reader.ts";
+import { CHORE, CHORES, INTENT, OUTCOME, TEMPLATE_SLOTS, UNHASHED_BYTES_MAX } from "./record-layout.ts";
+import { type AuditRecord, type ChoreRecord, RecordReader } from "./record-reader.ts";
 import { RecordWriter } from "./record-writer.ts";
-import { RingConsumer, RingProducer, SharedRing } from "./ring.ts";
+import { RECORD_BYTES_MAX, RingConsumer, RingProducer, SharedRing } from "./ring.ts";
 import { sha256Hex } from "./sha256.ts";
 import { Templates } from "./templates.ts";
 
@@ -18,8 +18,8 @@ function pair() {
   const producer = new RingProducer(ring);
   const consumer = new RingConsumer(ring);
   const reader = new RecordReader(ring);
-  const read = (): AuditRecord[] => {
-    const records: AuditRecord[] = [];
+  const readAll = (): (AuditRecord | ChoreRecord)[] => {
+    const records: (AuditRecord | ChoreRecord)[] = [];
     const head = ring.head;
     for (let at = consumer.next(head); at >= 0; at = consumer.next(head)) {
       const record = reader.read(at);
@@ -28,7 +28,8 @@ function pair() {
     consumer.release();
     return records;
   };
-  return { ring, writer: new RecordWriter(producer), read };
+  const read = (): AuditRecord[] => readAll().flatMap((record) => (record.type === CHORE ? [] : [record]));
+  return { ring, writer: new RecordWriter(producer), read, readAll };
 }
 
 function text(piece: Uint8Array): string {
@@ -70,8 +71,10 @@ test("an intent arrives as it was written", () => {
         expect(text(record.session)).toBe(piece.toWellFormed());
         expect(text(record.statement)).toBe(`${piece.toWellFormed()}2`);
         expect(text(record.decision)).toBe(`${piece.toWellFormed()}3`);
-        expect(record.textSha256).toBe(sha256Hex(Buffer.from(sql)));
-        expect(record.parametersSha256).toBe(parameters === undefined ? null : sha256Hex(parameters));
+        expect(text(record.textSha256)).toBe(sha256Hex(Buffer.from(sql)));
+        expect(record.parametersSha256 === null ? null : text(record.parametersSha256)).toBe(
+          parameters === undefined ? null : sha256Hex(parameters),
+        );
       },
     ),
     { numRuns: 200 },
@@ -96,8 +99,8 @@ test("what is too large to travel is hashed before", () => {
   expect(writer.intent(1, 0, 0, fields)).toBe(true);
   const [record] = read();
   if (record?.type !== INTENT) throw new Error("not an intent");
-  expect(record.textSha256).toBe(sha256Hex(Buffer.from(sql)));
-  expect(record.parametersSha256).toBe(sha256Hex(parameters));
+  expect(text(record.textSha256)).toBe(sha256Hex(Buffer.from(sql)));
+  expect(record.parametersSha256 && text(record.parametersSha256)).toBe(sha256Hex(parameters));
 });
 
 test("an id that is too long is refused and leaves nothing behind", () => {
@@ -127,6 +130,9 @@ test("an outcome arrives as it was written", () => {
     { status: "skipped", rows: 1 },
     { status: "cancelled", code: "é".repeat(64) },
     { status: "unknown" },
+    { status: "done", bytes: 3, sha256: "0123456789abcdef".repeat(4) },
+    { status: "failed", code: "é", ranges: "r0-99,w4096-8191", sha256: "f".repeat(64) },
+    { status: "done", ranges: "a".repeat(255) },
   ];
   for (const [i, outcome] of outcomes.entries()) expect(writer.outcome(i + 1, 7, 8, 2 ** 33 + i, outcome)).toBe(true);
   const records = read();
@@ -136,11 +142,16 @@ test("an outcome arrives as it was written", () => {
   );
 });
 
-test("a code is cut to what a record takes", () => {
+test("a code and ranges are cut to what a record takes, and no hash is one that is none", () => {
   const { writer, read } = pair();
-  writer.outcome(1, 0, 0, 1, { status: "failed", code: "€".repeat(200) });
+  const outcome: Outcome = { status: "failed", code: "€".repeat(200), ranges: "r".repeat(300), sha256: "short" };
+  writer.outcome(1, 0, 0, 1, outcome);
   const [record] = read();
-  expect(record?.type === OUTCOME && record.outcome.code).toBe("€".repeat(64));
+  expect(record?.type === OUTCOME && record.outcome).toEqual({
+    status: "failed",
+    code: "€".repeat(64),
+    ranges: "r".repeat(255),
+  });
 });
 
 test("pieces are sent once, and their slots are reused in order on both sides", () => {
@@ -209,7 +220,7 @@ test("a statement or decision whose slot was taken over is sent again", () => {
   const { writer, read } = pair();
   const templates = new Templates(writer);
   const first = sampleOperation("first");
-  const decision: Decision = { kind: "permit", rules: ["first"], obligations: {} };
+  const decision: Decision = { kind: "permit", rules: ["first"], observed: [], obligations: {} };
   const send = (operation: Operation, decided: Decision): AuditRecord | undefined => {
     const statement = templates.statement(operation);
     const fields = {
@@ -227,7 +238,12 @@ test("a statement or decision whose slot was taken over is sent again", () => {
   send(first, decision);
   for (let i = 0; i < TEMPLATE_SLOTS.statement; i++) {
     const accesses = [{ class: "read", facts: { relation: [`r${i}`] } }] as const;
-    send(sampleOperation(`${i}`, { accesses }), { kind: "permit", rules: [`rule-${i}`], obligations: {} });
+    send(sampleOperation(`${i}`, { accesses }), {
+      kind: "permit",
+      rules: [`rule-${i}`],
+      observed: [],
+      obligations: {},
+    });
   }
   const again = send(first, decision);
   if (again?.type !== INTENT) throw new Error("not an intent");
@@ -253,4 +269,21 @@ test("a piece that is too large for a slot travels in its record", () => {
     accesses: [{ class: "read", facts: { relation: Array(400).fill("public.a_relation") } }],
   });
   expect(templates.statement(operation)).toBe(statementPiece(operation));
+});
+
+test("chores arrive as they were asked for", () => {
+  const { writer, readAll } = pair();
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...CHORES),
+      fc.double({ noNaN: true }),
+      fc.maxSafeNat(),
+      fc.uint8Array({ maxLength: 5000 }),
+      (kind, timeMs, number, data) => {
+        expect(writer.chore(kind, timeMs, number, data)).toBe(true);
+        expect(readAll()).toEqual([{ type: CHORE, kind, timeMs, number, data: new Uint8Array(data) }]);
+      },
+    ),
+  );
+  expect(() => writer.chore("stamp", 1, 1, new Uint8Array(RECORD_BYTES_MAX))).toThrow(RangeError);
 });

@@ -1,143 +1,91 @@
-/** The log's file as its one writer sees it: opened and checked as a whole, then only ever appended to. */
-import Database from "libsql";
-import * as v from "valibot";
+/** The log's file as its one writer sees it: opened and checked, appended to, its checkpoints kept, its oldest entries pruned. */
+import type Database from "libsql";
+import { OwnFile } from "./own-file.ts";
 import { LEAF_BYTES_MAX } from "./leaf.ts";
-import { CompactRange, leafHash } from "./merkle.ts";
-import { APPLICATION_ID, DDL, SCHEMA_VERSION, TRIGGERS } from "./schema.ts";
+import { checkLog, encodeIndices, type Found } from "./log-check.ts";
+import { INSERT_TILE, type LogFileOptions, openLogFile, rowOf, valueOf } from "./log-file.ts";
+import { type CompactRange, leafHash } from "./merkle.ts";
 import { SHA256_BYTES } from "./sha256.ts";
+import { TILE_WIDTH, type TileBuilder } from "./tiles.ts";
 
-/** How long a commit waits for a lock that a stranger holds on the file. */
-const BUSY_MS_MAX = 2000;
-/** Pages of the write-ahead log (16 MiB) before they are moved into the file: rarely enough to stay out of the 99th percentile. */
-const CHECKPOINT_PAGES = 4000;
-/** Rows that one statement inserts: a statement for all of them costs half of one for each. */
-const ROWS_AT_ONCE = 32;
+/** How many rows one statement inserts, and how many bytes of leaves it takes. */
+const ROWS_AT_ONCE = 1024;
+const LEAVES_AT_ONCE_BYTES = 1024 * 1024;
+/** More than any leaf is long: where a leaf starts and how long it is are one number. */
+const PLACE = LEAF_BYTES_MAX + 1;
+/**
+ * `?1` is the index of the first row; `?2` holds the leaves and `?3` their hashes, one behind the other; `?4` lists the
+ * leaves' places. To bind the values of each row by themselves costs more than to store them.
+ */
+const INSERT = `INSERT INTO entry SELECT ?1 + key, substr(?2, value / ${PLACE} + 1, value % ${PLACE}),
+substr(?3, key * ${SHA256_BYTES} + 1, ${SHA256_BYTES}) FROM json_each(?4)`;
+/** Entries deleted in one transaction: some 5 ms, which the next group of records waits at most. */
+const DELETED_AT_ONCE = 512;
 
-/** What the file does not hold together: it was edited, cut or damaged. */
-export class LogDamaged extends Error {}
+/** Where the run is; kept with every group. `openFrom`: not above the index of any intent without outcome. */
+export type StoreState = { readonly boot: string; readonly sequence: number; readonly openFrom: number };
 
-export type OpenIntent = {
-  readonly index: number;
-  readonly id: string;
-  readonly boot: string;
-  readonly sequence: number;
+/** A checkpoint that is to be kept with a group. */
+export type CheckpointOrder = {
+  readonly timeMs: number;
+  /** The indices of all intents that have no outcome now. */
+  readonly open: readonly number[];
+  sign(size: number, root: Uint8Array): string;
 };
 
-/** What was in the file when it was opened. */
-export type Found = {
-  /** The run that wrote last, and the last sequence of it that is in the log. */
-  readonly boot: string;
-  readonly sequence: number;
-  /** Intents without an outcome, in order. */
-  readonly open: readonly OpenIntent[];
-  /** The event of the last entry; null when there is none. */
-  readonly lastEvent: string | null;
+export type LogStoreOptions = LogFileOptions & {
+  /** The origin of a new log; one that is there keeps its own. */
+  readonly origin: string;
+  /** A log that is whole but not what it once signed is opened all the same. */
+  readonly isLossAccepted: boolean;
 };
 
 export class LogStore {
   readonly #database: Database.Database;
+  readonly #file: OwnFile;
   readonly #tree: CompactRange;
+  readonly #tiles: TileBuilder;
   readonly found: Found;
+  #origin: string;
+  #first: number;
   readonly #begin: Database.Statement;
   readonly #commit: Database.Statement;
-  readonly #one: Database.Statement;
-  readonly #many: Database.Statement;
+  readonly #checkpoint: Database.Statement;
+  readonly #insert: Database.Statement;
+  readonly #insertTile: Database.Statement;
   readonly #head: Database.Statement;
-  readonly #hashes: Uint8Array<ArrayBuffer>[] = [];
+  readonly #leaves = Buffer.alloc(LEAVES_AT_ONCE_BYTES);
+  readonly #hashes = Buffer.alloc(ROWS_AT_ONCE * SHA256_BYTES);
+  readonly #hash = new Uint8Array(SHA256_BYTES);
 
-  /**
-   * Opens or creates the log, recomputes its root from every leaf, and compares. Throws LogDamaged when they differ.
-   * `sizeBytesMax` bounds the file (absent: only the disk does); `thorough` also has SQLite check its own structure.
-   */
-  constructor(path: string, options: { readonly sizeBytesMax: number | null; readonly thorough: boolean }) {
-    const database = new Database(path);
+  /** Opens or creates the log and checks it (see log-check.ts). Throws LogDamaged when it is not whole. */
+  constructor(path: string, options: LogStoreOptions) {
+    const database = openLogFile(path, options);
     this.#database = database;
+    this.#file = new OwnFile(path);
     try {
-      database.exec(`PRAGMA busy_timeout = ${BUSY_MS_MAX}`);
-      this.#prepareFile(options);
       // One snapshot for all of it: an abandoned writer may still be about to commit its last group.
       database.exec("BEGIN");
-      [this.#tree, this.found] = this.#check();
+      const { tree, tiles, origin, found } = checkLog(database, options.origin, options.isLossAccepted);
       database.exec("COMMIT");
+      [this.#tree, this.#tiles, this.#origin, this.found, this.#first] = [tree, tiles, origin, found, found.first];
       this.#begin = database.prepare("BEGIN IMMEDIATE");
       this.#commit = database.prepare("COMMIT");
-      this.#one = database.prepare("INSERT INTO entry VALUES (?, ?, ?)");
-      this.#many = database.prepare(`INSERT INTO entry VALUES ${Array(ROWS_AT_ONCE).fill("(?, ?, ?)").join(", ")}`);
+      this.#checkpoint = database.prepare("PRAGMA wal_checkpoint(PASSIVE)");
+      this.#insert = database.prepare(INSERT);
+      this.#insertTile = database.prepare(INSERT_TILE);
       this.#head = database.prepare(
         "UPDATE head SET size = ?, stack = ?, boot = ?, sequence = ?, open_from = ? WHERE id = 1",
       );
     } catch (error) {
-      database.close();
+      this.close();
       throw error;
     }
   }
 
-  #prepareFile(options: { readonly sizeBytesMax: number | null; readonly thorough: boolean }): void {
-    const database = this.#database;
-    const mode = this.#value("PRAGMA journal_mode = WAL");
-    if (mode !== "wal")
-      throw new Error(`the log's file system cannot do write-ahead logging (journal mode ${String(mode)})`);
-    database.exec("PRAGMA synchronous = FULL");
-    // Where fsync alone does not reach the disk (macOS); nothing elsewhere.
-    database.exec("PRAGMA fullfsync = ON");
-    database.exec("PRAGMA checkpoint_fullfsync = ON");
-    database.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
-    if (options.sizeBytesMax !== null) {
-      const pageBytes = Number(this.#value("PRAGMA page_size"));
-      database.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(options.sizeBytesMax / pageBytes))}`);
-    }
-    const application = this.#value("PRAGMA application_id");
-    const version = this.#value("PRAGMA user_version");
-    if (application === 0 && version === 0 && this.#value("SELECT count(*) FROM sqlite_schema") === 0) {
-      database.exec(`BEGIN IMMEDIATE; ${DDL} COMMIT`);
-    } else if (application !== APPLICATION_ID) {
-      throw new LogDamaged("the file is not an audit log of weir's");
-    } else if (version !== SCHEMA_VERSION) {
-      throw new LogDamaged(
-        `the log has version ${String(version)} of its tables; this weir reads version ${SCHEMA_VERSION}`,
-      );
-    }
-    if (this.#value("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'") !== TRIGGERS) {
-      throw new LogDamaged("the triggers that keep its entries from being changed are not all there");
-    }
-    if (options.thorough) {
-      const answer = this.#value("PRAGMA quick_check(1)");
-      if (answer !== "ok") throw new LogDamaged(`the file is damaged: ${String(answer)}`);
-    }
-  }
-
-  /** Reads the whole log once: the root from the leaves themselves, and the intents that still wait for an outcome. */
-  #check(): [CompactRange, Found] {
-    const [row] = this.#database.prepare("SELECT size, stack, boot, sequence, open_from FROM head").raw(true).all([]);
-    const [size, stack, boot, sequence, openFrom] = columns(row);
-    if (typeof size !== "number" || !(stack instanceof Uint8Array))
-      throw new LogDamaged("the log's head cannot be read");
-    if (typeof boot !== "string" || typeof sequence !== "number" || typeof openFrom !== "number") {
-      throw new LogDamaged("the log's head cannot be read");
-    }
-    const tree = CompactRange.empty();
-    const open = new Map<number, OpenIntent>();
-    let lastLeaf: Uint8Array | null = null;
-    const hash = new Uint8Array(SHA256_BYTES);
-    const prefixed = new Uint8Array(1 + LEAF_BYTES_MAX);
-    const entries = this.#database.prepare("SELECT idx, leaf, hash FROM entry ORDER BY idx").raw(true);
-    for (const entry of entries.iterate([])) {
-      const [index, leaf, stored] = columns(entry);
-      if (index !== tree.size) throw new LogDamaged(`entry ${tree.size} is missing`);
-      if (!(leaf instanceof Uint8Array) || !(stored instanceof Uint8Array) || leaf.length > LEAF_BYTES_MAX) {
-        throw new LogDamaged(`entry ${tree.size} cannot be read`);
-      }
-      prefixed.set(leaf, 1);
-      leafHash(prefixed.subarray(0, leaf.length + 1), hash);
-      if (Buffer.compare(hash, stored) !== 0) throw new LogDamaged(`entry ${tree.size} does not match its hash`);
-      if (tree.size >= openFrom) followIntents(open, leaf, tree.size);
-      tree.append(hash);
-      lastLeaf = leaf;
-    }
-    if (tree.size !== size) throw new LogDamaged(`the log has ${tree.size} entries where its head says ${size}`);
-    if (Buffer.compare(tree.encode(), stack) !== 0) throw new LogDamaged("the log's entries do not match its root");
-    const lastEvent = lastLeaf === null ? null : readTrace(lastLeaf, tree.size - 1).event;
-    return [tree, { boot, sequence, open: [...open.values()], lastEvent }];
+  /** The name in the log's checkpoints. */
+  get origin(): string {
+    return this.#origin;
   }
 
   /** The index that the next leaf gets. */
@@ -145,40 +93,152 @@ export class LogStore {
     return this.#tree.size;
   }
 
-  /**
-   * Appends leaves in one transaction and returns when it is fsynced. Each leaf comes with one free byte before it.
-   * Throws when it cannot; the store is then of no more use.
-   */
-  append(
-    leaves: readonly Uint8Array<ArrayBuffer>[],
-    state: { readonly boot: string; readonly sequence: number; readonly openFrom: number },
-  ): void {
-    const first = this.#tree.size;
-    for (let i = 0; i < leaves.length; i++) {
-      const leaf = leaves[i];
-      if (leaf === undefined) continue;
-      const hash = (this.#hashes[i] ??= new Uint8Array(SHA256_BYTES));
-      leafHash(leaf, hash);
-      this.#tree.append(hash);
-    }
-    this.#begin.run([]);
-    let i = 0;
-    for (; i + ROWS_AT_ONCE <= leaves.length; i += ROWS_AT_ONCE) {
-      const values: unknown[] = [];
-      for (let j = i; j < i + ROWS_AT_ONCE; j++) values.push(first + j, leaves[j]?.subarray(1), this.#hashes[j]);
-      this.#many.run(values);
-    }
-    for (; i < leaves.length; i++) this.#one.run([first + i, leaves[i]?.subarray(1), this.#hashes[i]]);
-    this.#head.run([this.#tree.size, this.#tree.encode(), state.boot, state.sequence, state.openFrom]);
-    this.#commit.run([]);
+  /** The lowest index that is not pruned. */
+  get first(): number {
+    return this.#first;
   }
+
+  /* ---- appending ---- */
+
+  /**
+   * Appends leaves in one transaction, with the tiles that they fill, and returns when it is fsynced. Each leaf comes
+   * with one free byte before it. With `order` the transaction keeps a checkpoint of what it makes, and its note is
+   * returned. Throws when it cannot; the store is then of no more use.
+   */
+  append(leaves: readonly Uint8Array<ArrayBuffer>[], state: StoreState, order: CheckpointOrder | null = null): string {
+    this.#begin.run([]);
+    this.#append(leaves, state);
+    const note = order === null ? "" : this.#keepCheckpoint(order);
+    this.#commitWhole();
+    return note;
+  }
+
+  #append(leaves: readonly Uint8Array<ArrayBuffer>[], state: StoreState): void {
+    let places: number[] = [];
+    let bytes = 0;
+    for (const leaf of leaves) {
+      if (places.length === ROWS_AT_ONCE || bytes + leaf.length > LEAVES_AT_ONCE_BYTES) {
+        this.#insertRows(places, bytes);
+        places = [];
+        bytes = 0;
+      }
+      leafHash(leaf, this.#hash);
+      this.#tiles.append(this.#hash);
+      this.#hashes.set(this.#hash, places.length * SHA256_BYTES);
+      this.#leaves.set(leaf.subarray(1), bytes);
+      places.push(bytes * PLACE + leaf.length - 1);
+      bytes += leaf.length - 1;
+    }
+    if (places.length > 0) this.#insertRows(places, bytes);
+    for (const { level, index, root, hashes } of this.#tiles.takeFull()) {
+      this.#insertTile.run([level, index, root, hashes]);
+    }
+    this.#head.run([this.#tree.size, this.#tree.encode(), state.boot, state.sequence, state.openFrom]);
+  }
+
+  /** Inserts what stands at these places; its hashes are in the tree already. */
+  #insertRows(places: readonly number[], bytes: number): void {
+    const first = this.#tree.size - places.length;
+    const hashes = this.#hashes.subarray(0, places.length * SHA256_BYTES);
+    this.#insert.run([first, this.#leaves.subarray(0, bytes), hashes, JSON.stringify(places)]);
+  }
+
+  /* ---- checkpoints ---- */
+
+  #keepCheckpoint(order: CheckpointOrder): string {
+    const { size } = this.#tree;
+    const { timeMs, open } = order;
+    const note = order.sign(size, this.#tree.root());
+    // A second one of the same size says the same; with another signature on it, it takes the first one's place.
+    this.#run("INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?)", [size, timeMs, Buffer.from(note)]);
+    this.#run("UPDATE head SET origin = ?, open_at = ?, open = ?", [this.#origin, size, encodeIndices(open)]);
+    return note;
+  }
+
+  /**
+   * The log goes on under another name: in one transaction appends the entry that says why, drops what was signed of
+   * more than there is, and keeps the first checkpoint of the new name. Returns its note.
+   */
+  beginOrigin(origin: string, leaf: Uint8Array<ArrayBuffer>, state: StoreState, order: CheckpointOrder): string {
+    this.#begin.run([]);
+    for (const table of ["checkpoint", "cosigned", "stamp"]) {
+      this.#run(`DELETE FROM ${table} WHERE size > ?`, [this.size]);
+    }
+    this.#append([leaf], state);
+    this.#origin = origin;
+    const note = this.#keepCheckpoint(order);
+    this.#commitWhole();
+    return note;
+  }
+
+  /** Keeps a checkpoint with the signatures of witnesses; a later one of the same size takes its place. */
+  keepCosigned(size: number, timeMs: number, note: string): void {
+    this.#run("INSERT OR REPLACE INTO cosigned VALUES (?, ?, ?)", [size, timeMs, Buffer.from(note)]);
+  }
+
+  keepStamp(size: number, timeMs: number, token: Uint8Array): void {
+    this.#run("INSERT OR REPLACE INTO stamp VALUES (?, ?, ?)", [size, timeMs, token]);
+  }
+
+  /** The largest size that witnesses have signed; 0 when they have signed none. */
+  cosignedSize(): number {
+    return Number(valueOf(this.#database, "SELECT coalesce(max(size), 0) FROM cosigned"));
+  }
+
+  /* ---- pruning ---- */
+
+  /** The index of the first entry at or after an instant; the log's size when there is none. Times of entries grow with their index. */
+  firstSince(timeMs: number): number {
+    let [from, to] = [this.#first, this.size];
+    while (from < to) {
+      const middle = Math.floor((from + to) / 2);
+      const [at] = rowOf(
+        this.#database,
+        "SELECT json_extract(CAST(leaf AS TEXT), '$.timeMs') FROM entry WHERE idx = ?",
+        [middle],
+      );
+      if (typeof at === "number" && at < timeMs) from = middle + 1;
+      else to = middle;
+    }
+    return from;
+  }
+
+  /** How far a pruning up to an index may go: whole tiles, and nothing that is open or that `heldFrom` holds. */
+  prunable(before: number, heldFrom: number): number {
+    const to = Math.min(before, heldFrom, this.size);
+    return Math.max(this.#first, Math.floor(to / TILE_WIDTH) * TILE_WIDTH);
+  }
+
+  /** Appends the entry that says so and gives up what lies below `to`, in one transaction. deletePruned() then takes it away. */
+  prune(leaf: Uint8Array<ArrayBuffer>, state: StoreState, to: number): void {
+    this.#begin.run([]);
+    this.#append([leaf], state);
+    this.#run("UPDATE head SET first = ?", [to]);
+    this.#commitWhole();
+    this.#first = to;
+  }
+
+  /** Deletes some of the entries that were given up; false when there are none left. */
+  deletePruned(): boolean {
+    const lowest = valueOf(this.#database, "SELECT min(idx) FROM entry");
+    if (typeof lowest !== "number" || lowest >= this.#first) return false;
+    this.#run("DELETE FROM entry WHERE idx < ?", [Math.min(this.#first, lowest + DELETED_AT_ONCE)]);
+    return true;
+  }
+
+  /* ---- the file ---- */
 
   /** Moves what the write-ahead log holds into the file, as far as no reader is in the way. Not needed for durability. */
   checkpoint(): void {
-    this.#database.prepare("PRAGMA wal_checkpoint(PASSIVE)").all([]);
+    this.#checkpoint.all([]);
   }
 
-  /** The same with all of it, as the last thing: then the file is complete without the files beside it. */
+  /** As the last thing of a run that ended cleanly: its leaves need not be recomputed when the log is opened again. */
+  finish(): void {
+    this.#run("UPDATE head SET checked = size", []);
+  }
+
+  /** Moves all of the write-ahead log into the file: then it is complete without the files beside it. */
   checkpointAll(): void {
     this.#database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").all([]);
   }
@@ -191,42 +251,13 @@ export class LogStore {
     }
   }
 
-  #value(sql: string): unknown {
-    const [row] = this.#database.prepare(sql).raw(true).all([]);
-    return Array.isArray(row) ? row[0] : undefined;
+  /** Returns when the transaction is fsynced, in the file that the next start will open. */
+  #commitWhole(): void {
+    this.#commit.run([]);
+    this.#file.expect();
   }
-}
 
-/** What recovery wants to know of a leaf. The whole of it takes three times as long to check, and all are read. */
-const traceSchema = v.object({
-  boot: v.string(),
-  event: v.string(),
-  id: v.optional(v.nullable(v.string())),
-  intent: v.optional(v.nullable(v.number())),
-  outcome: v.optional(v.unknown()),
-  sequence: v.optional(v.number()),
-});
-
-function readTrace(leaf: Uint8Array, index: number): v.InferOutput<typeof traceSchema> {
-  try {
-    return v.parse(traceSchema, JSON.parse(Buffer.from(leaf).toString("utf8")));
-  } catch (error) {
-    throw new LogDamaged(`entry ${index} is no leaf of a log`, { cause: error });
+  #run(sql: string, parameters: unknown[]): void {
+    this.#database.prepare(sql).run(parameters);
   }
-}
-
-/** Keeps track of which intents have no outcome as the log is read forwards. */
-function followIntents(open: Map<number, OpenIntent>, leaf: Uint8Array, index: number): void {
-  const { boot, event, id, intent, outcome, sequence } = readTrace(leaf, index);
-  if (event === "operation.outcome") {
-    if (typeof intent === "number") open.delete(intent);
-  } else if ((event === "operation.intent" || event === "operation.refusal") && outcome === undefined) {
-    open.set(index, { index, id: id ?? "", boot, sequence: sequence ?? 0 });
-  }
-}
-
-/** A row of an untyped query, as a list of its columns. */
-function columns(row: unknown): readonly unknown[] {
-  if (!Array.isArray(row)) throw new LogDamaged("the log has no head");
-  return row;
 }

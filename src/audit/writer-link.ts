@@ -1,7 +1,7 @@
 /** The gateway's end of one writer: its Worker, the ring to it, and what it has been sent. */
 import { Worker } from "node:worker_threads";
 import type { WriterMessage, WriterSettings } from "./messages.ts";
-import { reasonOf } from "./reason.ts";
+import { messageOf } from "../core/message-of.ts";
 import { RecordWriter } from "./record-writer.ts";
 import {
   CONGESTED_BYTES,
@@ -14,6 +14,9 @@ import {
 } from "./ring.ts";
 import { Templates } from "./templates.ts";
 
+export type Serving = Extract<WriterMessage, { kind: "serving" }>;
+/** What the writer has done besides recording. */
+export type WriterNews = Extract<WriterMessage, { kind: "checkpoint" | "rotated" | "pruned" }>;
 export type StartWriter = (settings: WriterSettings) => Worker;
 
 /** The Worker of this folder. */
@@ -54,37 +57,38 @@ export class WriterLink {
     return this.#producer.usedBytes > CONGESTED_BYTES;
   }
 
-  /** Resolves when the writer serves; rejects with the reason when it cannot. */
-  async started(): Promise<void> {
+  /** Resolves with what the writer says when it serves; rejects with the reason when it cannot. */
+  async started(): Promise<Serving> {
     const worker = this.#worker;
-    const served = Promise.withResolvers<void>();
+    const served = Promise.withResolvers<Serving>();
     const onMessage = (message: WriterMessage): void => {
-      if (message.kind === "serving") served.resolve();
+      if (message.kind === "serving") served.resolve(message);
       else if (message.kind === "failed") served.reject(new Error(message.reason));
     };
     const onExit = (): void => served.reject(new Error("the log's writer died"));
     // Stays: what a writer that could not start says later must not end the gateway.
-    worker.on("error", (error) => served.reject(new Error(`the log's writer died: ${reasonOf(error)}`)));
+    worker.on("error", (error) => served.reject(new Error(`the log's writer died: ${messageOf(error)}`)));
     worker.on("message", onMessage);
     worker.on("exit", onExit);
     try {
-      await served.promise;
+      return await served.promise;
     } finally {
       worker.off("message", onMessage);
       worker.off("exit", onExit);
     }
   }
 
-  /** Calls back whenever more is durable, and when the writer fails. */
-  listen(onProgress: () => void, onFailure: (reason: string) => void): void {
+  /** Calls back whenever more is durable, for each other thing that the writer says, and when it fails. */
+  listen(on: { progress(): void; news(message: WriterNews): void; failure(reason: string): void }): void {
     this.#worker.on("message", (message: WriterMessage) => {
       if (message.kind === "progress") {
         this.ring.takeNotice();
-        onProgress();
-      } else if (message.kind === "failed") onFailure(message.reason);
+        on.progress();
+      } else if (message.kind === "failed") on.failure(message.reason);
+      else if (message.kind !== "serving" && message.kind !== "closed") on.news(message);
     });
-    this.#worker.on("error", (error) => onFailure(`the log's writer died: ${reasonOf(error)}`));
-    this.#worker.on("exit", () => onFailure("the log's writer died"));
+    this.#worker.on("error", (error) => on.failure(`the log's writer died: ${messageOf(error)}`));
+    this.#worker.on("exit", () => on.failure("the log's writer died"));
   }
 
   /** Has it write what was handed over, close the log and end. */

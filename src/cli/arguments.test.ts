@@ -16,7 +16,7 @@ const plain: Command = {
     { name: "OTHER", description: "the other", kind: "optional" },
   ],
   options: [
-    { name: "config", value: "FILE", description: "a file" },
+    { name: "config", letter: "c", value: "FILE", description: "a file" },
     { name: "force", description: "anyway" },
   ],
   notes: [],
@@ -35,6 +35,7 @@ describe("arguments", () => {
     for (const words of [
       ["a", "--config", "f", "--force", "b"],
       ["--force", "--config=f", "a", "b"],
+      ["-c", "f", "--force", "a", "b"],
     ]) {
       const { args } = readArguments(plain, words);
       expect([
@@ -47,9 +48,28 @@ describe("arguments", () => {
     }
   });
 
+  test("a list takes any number of words, and options among them", () => {
+    const lister: Command = {
+      ...plain,
+      positionals: [
+        { name: "THING", description: "the thing", kind: "required" },
+        { name: "TARGET", description: "the targets", kind: "list" },
+      ],
+    };
+    const { args } = readArguments(lister, ["a", "b", "--force", "c", "--", "--d"]);
+    expect([args.required("THING"), args.rest, args.flag("force")]).toEqual(["a", ["b", "c", "--d"], true]);
+    expect(readArguments(lister, ["a"]).args.rest).toEqual([]);
+    expect(commandHelp(lister)).toContain("THING [TARGET...]");
+  });
+
   test("after -- are no options", () => {
     const { args } = readArguments(plain, ["--", "--force", "-x"]);
     expect([args.required("THING"), args.text("OTHER"), args.flag("force")]).toEqual(["--force", "-x", false]);
+  });
+
+  test("may be named by their letter, once", () => {
+    expect(() => readArguments(plain, ["a", "-c", "f", "--config", "g"])).toThrow("--config stands there twice");
+    expect(commandHelp(plain)).toContain("\n  -c, --config FILE  a file\n");
   });
 
   test("of a program that weir runs are left alone", () => {
@@ -103,7 +123,15 @@ describe("help", () => {
 
   test("lists every command", async () => {
     const out: string[] = [];
-    const terminal = { out: (line: string) => void out.push(line), err: () => undefined, env: {}, isTerminal: false };
+    const terminal = {
+      out: (line: string) => void out.push(line),
+      err: () => undefined,
+      progress: () => undefined,
+      env: {},
+      write: () => {},
+      ready: async () => {},
+      isTerminal: false,
+    };
     expect(await dispatch(COMMANDS, ["--help"], terminal)).toBe(0);
     for (const command of COMMANDS) expect(out.join("\n")).toContain(`  ${command.words.join(" ")} `);
   });

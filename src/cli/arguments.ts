@@ -10,10 +10,12 @@ export function readArguments(
 ): { readonly isHelp: boolean; readonly args: Arguments } {
   const options = [...command.options, ...SHARED_OPTIONS];
   const values = new Map<string, string>();
+  const repeated = new Map<string, string[]>();
   const flags = new Set<string>();
   const rest: string[] = [];
-  const places = command.positionals.filter((positional) => positional.kind !== "rest");
-  const takesRest = places.length < command.positionals.length;
+  const places = command.positionals.filter(({ kind }) => kind !== "rest" && kind !== "list");
+  const takesRest = command.positionals.some(({ kind }) => kind === "rest");
+  const takesList = command.positionals.some(({ kind }) => kind === "list");
   const help = `weir ${command.words.join(" ")} --help`;
   let filled = 0;
   let areOptionsOver = false;
@@ -30,13 +32,18 @@ export function readArguments(
       continue;
     }
     if (areOptionsOver || !word.startsWith("-") || word === "-") {
+      if (takesList && filled === places.length) {
+        rest.push(word);
+        continue;
+      }
       const place = places[filled++];
       if (place === undefined) throw new UsageError(`there is one argument too many: ${word}`, `See ${help}`);
       values.set(place.name, word);
       continue;
     }
     const { option, inline } = findOption(word, options, help);
-    if (flags.has(option.name)) throw new UsageError(`--${option.name} stands there twice`, `See ${help}`);
+    if (flags.has(option.name) && option.repeats === undefined)
+      throw new UsageError(`--${option.name} stands there twice`, `See ${help}`);
     flags.add(option.name);
     if (option.value === undefined) {
       if (inline !== undefined) throw new UsageError(`--${option.name} takes no value`, `See ${help}`);
@@ -47,6 +54,7 @@ export function readArguments(
       throw new UsageError(`--${option.name} needs a value: --${option.name} ${option.value}`, `See ${help}`);
     }
     values.set(option.name, value);
+    repeated.set(option.name, [...(repeated.get(option.name) ?? []), value]);
   }
 
   const isHelp = flags.has("help");
@@ -65,6 +73,7 @@ export function readArguments(
       return value;
     },
     flag: (name) => flags.has(name),
+    all: (name) => repeated.get(name) ?? [],
     rest,
   };
   return { isHelp, args };
@@ -76,6 +85,8 @@ function findOption(
   help: string,
 ): { option: Option; inline: string | undefined } {
   if (word === "-h") return { option: { name: "help", description: "" }, inline: undefined };
+  const lettered = options.find(({ letter }) => letter !== undefined && word === `-${letter}`);
+  if (lettered !== undefined) return { option: lettered, inline: undefined };
   const equals = word.indexOf("=");
   const name = word.slice(0, equals === -1 ? undefined : equals).replace("--", "");
   const option = word.startsWith("--") ? options.find((each) => each.name === name) : undefined;

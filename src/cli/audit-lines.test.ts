@@ -47,6 +47,12 @@ test("an intent says who wants what where, and an outcome how it ended", () => {
           class: "read",
           facts: { verbs: ["select"], relations: ["public.users"], columns: ["public.users.id"], functions: ["f"] },
         },
+        {
+          class: "execute",
+          facts: { channels: ["exec"], programs: ["tail"], argv: ["tail", "-n", "2", "x.log"], paths: null },
+        },
+        { class: "write", facts: { channels: ["exec"], paths: ["/srv/a", "/srv/b"] } },
+        { class: "forward", facts: { channels: ["direct-tcpip"], forwards: ["db:5432"] } },
         { class: "administer", facts: {}, opaque: true },
       ],
       adapter: "postgres",
@@ -66,7 +72,7 @@ test("an intent says who wants what where, and an outcome how it ended", () => {
     textSha256: "0",
   };
   expect(entryLine(intent)).toBe(
-    "1970-01-01T00:00:00.000Z  #1  permit  agent bot on db  query (select public.orders; execute pg_catalog.pg_read_file; call ?; select public.users; administer, could not be read)  by r1  id AB-1",
+    "1970-01-01T00:00:00.000Z  #1  permit  agent bot on db  query (select public.orders; execute pg_catalog.pg_read_file; call ?; select public.users; tail -n 2 x.log; write /srv/a,/srv/b; forward db:5432; administer, could not be read)  by r1  id AB-1",
   );
   const outcome = {
     ...common,

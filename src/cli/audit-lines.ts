@@ -29,11 +29,15 @@ function words(leaf: Leaf): string {
 
 function accessWords(access: Extract<Leaf, { shape: "intent" }>["operation"]["accesses"][number]): string {
   if (access.opaque === true) return `${access.class}, could not be read`;
-  const { verbs, relations, functions } = access.facts;
+  const { verbs, relations, functions, argv, paths, forwards } = access.facts;
+  // The words of a command say what they are; a list of them is one command.
+  if (Array.isArray(argv)) return argv.join(" ");
   // Columns stay out: a line is for an overview, the entry itself has them.
   const parts = [verbs, relations, access.class === "execute" ? functions : undefined]
     .filter((fact) => fact !== undefined)
     .map(factWords);
+  const places = paths ?? forwards;
+  if (places !== undefined) return `${access.class} ${factWords(places)}`;
   return parts.length === 0 ? access.class : parts.join(" ");
 }
 

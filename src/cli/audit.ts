@@ -1,6 +1,7 @@
 /** `weir audit tail` and `weir audit show`: the log, read beside the gateway or without one. */
 import { LogReader } from "../audit/query.ts";
 import type { LogEntry, LogFilter } from "../audit/query.ts";
+import { operationEntries, withIndex } from "./log-index.ts";
 import { entryLine } from "./audit-lines.ts";
 import { CommandError, CONFIG_OPTION, UsageError } from "./command.ts";
 import type { Arguments, Command, Terminal } from "./command.ts";
@@ -9,7 +10,7 @@ import { requireConfiguration } from "./configuration.ts";
 const LINES_DEFAULT = 20;
 const LINES_MAX = 100_000;
 const DECISIONS = ["permit", "ask", "deny", "house"] as const;
-const JSON_NOTE =
+export const JSON_NOTE =
   'JSON, one line per entry: {"hash", "leaf"}, the leaf as it is hashed; docs/audit-log.md explains its fields';
 
 export const auditTailCommand: Command = {
@@ -31,11 +32,20 @@ export const auditTailCommand: Command = {
     const config = requireConfiguration(args, terminal);
     return withLog(config.data, async (log) => {
       const size = await log.size();
-      for (const entry of await log.tail(lines, filter)) print(entry, args, terminal);
+      const hasFilter = Object.keys(filter).length > 0;
+      const entries = hasFilter
+        ? await withIndex(config.data, terminal, async (index) => {
+            // What is newer than the index is read from the log itself.
+            const order = { limit: lines, isOldestFirst: false };
+            const known = index === null ? [] : await log.entries(index.entries.search(filter, order));
+            return [...known, ...(await log.tail(lines, filter, index?.size ?? 0))].slice(-lines);
+          })
+        : await log.tail(lines);
+      for (const entry of entries) printEntry(entry, args, terminal);
       if (!args.flag("follow")) return 0;
       const ended = new AbortController();
       for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => ended.abort());
-      for await (const entry of log.follow(size, filter, ended.signal)) print(entry, args, terminal);
+      for await (const entry of log.follow(size, filter, ended.signal)) printEntry(entry, args, terminal);
       return 0;
     });
   },
@@ -54,12 +64,13 @@ export const auditShowCommand: Command = {
     const config = requireConfiguration(args, terminal);
     return withLog(config.data, async (log) => {
       const number = entryNumber(id);
-      const entries = number === null ? await log.operation(id) : await log.entries([number]);
+      const entries =
+        number === null ? await operationEntries(log, config.data, id, terminal) : await log.entries([number]);
       if (entries.length === 0) {
         throw new CommandError(`the log has no entry of ${id}`, "weir audit tail shows the last ones with their ids.");
       }
       for (const entry of entries) {
-        if (args.isJson) print(entry, args, terminal);
+        if (args.isJson) printEntry(entry, args, terminal);
         // JSON escapes whatever could harm a terminal, but for the few characters that turn text around.
         else
           terminal.out(
@@ -71,7 +82,8 @@ export const auditShowCommand: Command = {
   },
 };
 
-async function withLog(folder: string, work: (log: LogReader) => Promise<number>): Promise<number> {
+/** Opens the log, works, and closes it whatever happens. */
+export async function withLog(folder: string, work: (log: LogReader) => Promise<number>): Promise<number> {
   const log = LogReader.open(folder);
   try {
     return await work(log);
@@ -80,7 +92,8 @@ async function withLog(folder: string, work: (log: LogReader) => Promise<number>
   }
 }
 
-function print(entry: LogEntry, args: Arguments, terminal: Terminal): void {
+/** An entry as a line, or as JSON. */
+export function printEntry(entry: LogEntry, args: Arguments, terminal: Terminal): void {
   terminal.out(args.isJson ? `{"hash":"${entry.hash}","leaf":${entry.json}}` : entryLine(entry.leaf));
 }
 
@@ -100,11 +113,17 @@ function entryNumber(text: string): number | null {
   return Number(digits);
 }
 
-function readFilter(args: Arguments): LogFilter {
-  const [subject, target, word] = [args.text("subject"), args.text("target"), args.text("decision")];
+/** The option `--decision`. Throws UsageError. */
+export function readDecision(args: Arguments): (typeof DECISIONS)[number] | undefined {
+  const word = args.text("decision");
   const decision = DECISIONS.find((each) => each === word);
   if (word !== undefined && decision === undefined)
     throw new UsageError(`--decision is one of ${DECISIONS.join(", ")}, not ${word}`);
+  return decision;
+}
+
+function readFilter(args: Arguments): LogFilter {
+  const [subject, target, decision] = [args.text("subject"), args.text("target"), readDecision(args)];
   return {
     ...(subject === undefined ? {} : { subject }),
     ...(target === undefined ? {} : { target }),

@@ -2,28 +2,31 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname } from "node:path";
-import { ADAPTERS } from "../../adapters/index.ts";
+import { messageOf } from "../core/message-of.ts";
+import { ADAPTERS, KEEPS, VOCABULARIES } from "../../adapters/index.ts";
 import { ApiClient } from "../api/client.ts";
 import { socketPath } from "../api/data-folder.ts";
 import type { Config } from "../config/config.ts";
 import type { Loaded } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
-import { refusal } from "../core/decision.ts";
-import type { Door, Policy } from "../core/ports.ts";
-import { DirectDialer } from "../dial/direct.ts";
-import { GateDoor } from "../gate/door.ts";
-import { bindReason } from "../main.ts";
-import { checkPolicies } from "../policy/check.ts";
+import { bindReason } from "../gateway/bind-reason.ts";
+import { loadPolicies } from "../policy/load.ts";
+import type { LoadedSet } from "../policy/load.ts";
 import { printable } from "./audit-lines.ts";
 import { CONFIG_OPTION } from "./command.ts";
 import type { Command } from "./command.ts";
 import { readConfiguration } from "./configuration.ts";
-import { DryLog } from "./dry-log.ts";
+import { masksOn } from "./guarded-target.ts";
+import { guardedProblems, inlineWarnings, isGuarded, maskedTargets } from "./masked-targets.ts";
+import { ownersDoor } from "./owners-door.ts";
 import { fromHere, policyProblemLines } from "./policy-problems.ts";
 
 const PROBE_TIME_MS_MAX = 15_000;
 
 type Finding = { readonly isError: boolean; readonly line: string; readonly json: object };
+
+/** What a target that could be reached shows of who it is. */
+type Presented = { readonly target: string; readonly text: string };
 
 export const checkCommand: Command = {
   words: ["check"],
@@ -33,21 +36,32 @@ export const checkCommand: Command = {
   notes: [
     "Ends with 1 when there is an error; warnings alone end with 0. The log is not touched.",
     "",
-    'JSON: {"ok", "problems": [{"severity", "code", "file", "line", "column", "message"}]}',
+    'JSON: {"ok", "problems": [{"severity", "code", "file", "line", "column", "message"}], "presented": [{"target", "text"}]}',
   ],
   run: async (args, terminal) => {
     const loaded = readConfiguration(args, terminal);
     const findings = configFindings(loaded.problems);
     const { config } = loaded;
+    const presented: Presented[] = [];
     if (config !== null) {
-      findings.push(...(await policyFindings(config)), ...dataFindings(config, loaded));
-      if (!args.flag("offline"))
-        findings.push(...(await Promise.all([portFindings(config, loaded), targetFindings(config, loaded)])).flat());
+      const policies = await loadPolicies(
+        config.policies,
+        VOCABULARIES,
+        config.targets,
+        KEEPS,
+        config.audit.seal !== null,
+      );
+      findings.push(...policyFindings(policies, config, loaded), ...dataFindings(config, loaded));
+      if (!args.flag("offline")) {
+        const tried = [portFindings(config, loaded), targetFindings(policies, config, loaded, presented)];
+        findings.push(...(await Promise.all(tried)).flat());
+      }
     }
     const isGood = !findings.some((finding) => finding.isError);
     if (args.isJson) {
-      terminal.out(JSON.stringify({ ok: isGood, problems: findings.map((finding) => finding.json) }));
+      terminal.out(JSON.stringify({ ok: isGood, problems: findings.map((finding) => finding.json), presented }));
     } else {
+      for (const { target, text } of presented) terminal.out(printable(`${target}: ${text}`));
       for (const finding of findings) terminal.err(printable(finding.line));
       if (isGood) terminal.out("ok");
     }
@@ -63,14 +77,13 @@ function configFindings(problems: Loaded["problems"]): Finding[] {
   }));
 }
 
-async function policyFindings(config: Config): Promise<Finding[]> {
-  const vocabularies = ADAPTERS.flatMap((adapter) => adapter.vocabularies);
-  const problems = await checkPolicies(config.policies, vocabularies, config.targets);
-  return problems.map((problem) => ({
+function policyFindings({ problems, rules }: LoadedSet, config: Config, loaded: Loaded): Finding[] {
+  const findings = problems.map((problem) => ({
     isError: problem.severity === "error",
     line: policyProblemLines([problem], config.policies)[0] ?? "",
     json: fromHere(problem, config.policies),
   }));
+  return [...findings, ...configFindings(inlineWarnings(rules, config, loaded))];
 }
 
 /** A data folder that could not be made or written, or whose path is too long for the local socket. */
@@ -79,7 +92,7 @@ function dataFindings(config: Config, loaded: Loaded): Finding[] {
   try {
     socketPath(config.data);
   } catch (error) {
-    problems.push(error instanceof Error ? error.message : String(error));
+    problems.push(messageOf(error));
   }
   let folder = config.data;
   while (!existsSync(folder)) folder = dirname(folder);
@@ -115,8 +128,16 @@ async function bindProblem(host: string, port: number): Promise<string | null> {
   return promise;
 }
 
-async function targetFindings(config: Config, loaded: Loaded): Promise<Finding[]> {
-  const door = ownersDoor(config);
+/** `presented` gets what each target shows of who it is. */
+async function targetFindings(
+  policies: LoadedSet,
+  config: Config,
+  loaded: Loaded,
+  presented: Presented[],
+): Promise<Finding[]> {
+  const { rules, author } = policies;
+  const guarded = new Set(maskedTargets(rules, config.targets).filter((target) => isGuarded(target)));
+  const door = ownersDoor(config, "weir check");
   const findings = config.targets.map(async (target): Promise<Finding[]> => {
     const adapter = ADAPTERS.find((each) => each.name === target.adapter);
     if (adapter === undefined) return [];
@@ -124,7 +145,13 @@ async function targetFindings(config: Config, loaded: Loaded): Promise<Finding[]
     const timer = setTimeout(() => late.resolve("it did not answer in time"), PROBE_TIME_MS_MAX);
     try {
       const problem = await Promise.race([adapter.probe(door, target), late.promise]);
-      if (problem === null) return [];
+      if (problem === null) {
+        const text = (await adapter.presented?.(door, target)) ?? null;
+        if (text !== null) presented.push({ target: target.name, text });
+        if (!guarded.has(target)) return [];
+        const possible = masksOn(target, rules, author.patterns);
+        return configFindings(await guardedProblems(config, target, possible, loaded));
+      }
       return configFindings([
         loaded.problemAt("error", "TARGET_UNREACHABLE", ["targets", target.name], `${target.name}: ${problem}`),
       ]);
@@ -133,30 +160,4 @@ async function targetFindings(config: Config, loaded: Loaded): Promise<Finding[]
     }
   });
   return (await Promise.all(findings)).flat();
-}
-
-/** A door for the gateway's own probes only: nobody can log in through it. */
-function ownersDoor(config: Config): Door {
-  const nobody = refusal("denied", "weir check lets nobody in");
-  const policy: Policy = {
-    epoch: 1,
-    digest: "",
-    commit: null,
-    decide: () => ({ kind: "deny", rules: [], refusal: nobody }),
-    mayConnect: () => ({ kind: "deny", rules: [], refusal: nobody }),
-    nextEdge: () => Infinity,
-  };
-  return new GateDoor({
-    policy,
-    audit: new DryLog(),
-    durability: "strict",
-    authenticator: { authenticate: async () => nobody, stillValid: () => false },
-    approvals: { ask: async () => nobody },
-    dialer: new DirectDialer(),
-    clock: { now: () => Date.now() },
-    targets: new Map(config.targets.map((target) => [target.name, target])),
-    limits: config.limits,
-    keeps: () => [],
-    say: () => {},
-  });
 }

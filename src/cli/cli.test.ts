@@ -4,13 +4,17 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, st
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runWeir, startGateway } from "../../test/gateway.ts";
+import { runWeir, startGateway, weirCommand } from "../../test/gateway.ts";
 import type { CommandResult } from "../../test/gateway.ts";
+import { Indexer } from "../audit/search/indexer.ts";
 import { COMMANDS } from "./commands.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(240_000);
 
 const POLICY = "apiVersion: weir.dev/v1\nkind: PolicySet\nname: test\n";
+const PERMIT =
+  "apiVersion: weir.dev/v1\nkind: Permits\n" +
+  "rules: [{ id: reads, subject: { kinds: [human] }, target: { any: true }, action: { classes: [read] } }]\n";
 /** Nothing listens on port 1. */
 const NOWHERE = { host: "127.0.0.1", port: 1, database: "d", user: "u", tls: "disable" };
 
@@ -30,8 +34,9 @@ let places = 0;
 /** A folder with a configuration and a policy of its own. */
 function place(config: object = {}): { readonly path: string; weir(...args: string[]): Promise<CommandResult> } {
   const path = join(folder, `place-${places++}`);
-  mkdirSync(join(path, "policies"), { recursive: true });
+  mkdirSync(join(path, "policies/permits"), { recursive: true });
   writeFileSync(join(path, "policies/policy.yaml"), POLICY);
+  writeFileSync(join(path, "policies/permits/people.yaml"), PERMIT);
   const file = { name: "gw", listen: { postgres: { port: 0 } }, targets: { db: { postgres: NOWHERE } }, ...config };
   writeFileSync(join(path, "weir.yaml"), JSON.stringify(file, null, 2));
   return { path, weir: async (...args) => runWeir(args, { cwd: path }) };
@@ -87,6 +92,14 @@ describe("every command", () => {
       error: { message: containing("no gateway runs on"), next: "Start it: weir up" },
     });
   });
+});
+
+test("what is longer than a pipe takes at once arrives whole", async () => {
+  const whole = (await runWeir(["schema", "policy"])).stdout;
+  expect(whole.length).toBeGreaterThan(65_536);
+  const [program = "", ...args] = weirCommand();
+  const child = Bun.spawn(["sh", "-c", '"$@" schema policy | cat', "sh", program, ...args], { stdout: "pipe" });
+  expect(await new Response(child.stdout).text()).toBe(whole);
 });
 
 describe("weir version", () => {
@@ -158,7 +171,7 @@ describe("weir check", () => {
     const good = await place().weir("check", "--offline");
     expect([good.status, good.stdout, good.stderr]).toEqual([0, "ok\n", ""]);
     const json = await place().weir("check", "--offline", "--json");
-    expect(JSON.parse(json.stdout)).toEqual({ ok: true, problems: [] });
+    expect(JSON.parse(json.stdout)).toEqual({ ok: true, problems: [], presented: [] });
   });
 
   test("names targets that cannot be reached and ports that are taken", async () => {
@@ -311,9 +324,22 @@ describe("a running gateway", () => {
         draining: false,
         listeners: [{ adapter: "postgres", host: "127.0.0.1", port: gateway.port, tls: true }],
         sessions: 0,
+        clockSteppedByMs: null,
         targets: [{ name: "db", adapter: "postgres", problem: containing("127.0.0.1:1") }],
         policy: { digest: matching(/^[0-9a-f]{64}$/u), commit: null, problems: [] },
-        log: { durability: "strict", entries: anyNumber, failure: null, lastWitness: null },
+        log: {
+          durability: "strict",
+          entries: anyNumber,
+          failure: null,
+          witnesses: [],
+          cosigned: null,
+          witnessLagMs: 0,
+          held: null,
+          cosigner: null,
+          stamps: null,
+        },
+        copies: [],
+        streams: [],
       });
       expect((await gateway.weir("status")).stdout).toContain("db (postgres) NOT REACHABLE");
 
@@ -480,10 +506,40 @@ describe("weir audit show", () => {
   });
 });
 
+describe("what the search index has not come to yet", () => {
+  test("is told by those who read nothing else", async () => {
+    const here = place();
+    await here.weir("token", "create", "--subject", "bot", "--kind", "agent");
+    await here.weir("audit", "search", "bot");
+    // Somebody else writes the index, and does not get on.
+    const indexer = Indexer.open(join(here.path, "data"), { isThorough: false });
+    try {
+      await here.weir("token", "create", "--subject", "eve", "--kind", "agent");
+      for (const words of [
+        ["sessions", "list"],
+        ["sessions", "show", "ABCDEF-1"],
+        ["audit", "search", "eve"],
+      ]) {
+        const { stderr } = await here.weir(...words);
+        expect(stderr).toMatch(/^weir: the newest \d+ entries are not in the search index yet\n/u);
+      }
+    } finally {
+      indexer?.close();
+    }
+    for (const words of [
+      ["sessions", "list"],
+      ["audit", "search", "eve"],
+    ]) {
+      const { stderr } = await here.weir(...words);
+      expect(stderr).not.toContain("not in the search index yet");
+    }
+  });
+});
+
 async function until(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 20_000;
+  const deadline = performance.now() + 120_000;
   while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error("this did not come true within 20 s");
+    if (performance.now() > deadline) throw new Error("this did not come true within two minutes");
     await Bun.sleep(50);
   }
 }

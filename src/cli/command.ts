@@ -6,8 +6,12 @@ export type ExitStatus = number;
 export type Option = {
   /** Without dashes. */
   readonly name: string;
+  /** One letter that stands for it: `o` for `-o`. */
+  readonly letter?: string;
   /** The word for its value in the help text; absent: a flag. */
   readonly value?: string;
+  /** May stand there several times. */
+  readonly repeats?: true;
   readonly description: string;
 };
 
@@ -15,16 +19,25 @@ export type Positional = {
   /** The word for it in the help text. */
   readonly name: string;
   readonly description: string;
-  /** required: must be there. optional: may be left out. rest: everything that follows, read by nobody here. */
-  readonly kind: "required" | "optional" | "rest";
+  /**
+   * required: must be there. optional: may be left out. list: any number of words, among which options may stand.
+   * rest: everything that follows, read by nobody here.
+   */
+  readonly kind: "required" | "optional" | "list" | "rest";
 };
 
 /** Where a command writes and what surrounds it. */
 export type Terminal = {
   /** Writes a line to standard output. */
   out(line: string): void;
+  /** Writes a text as it is to standard output. */
+  write(text: string): void;
   /** Writes a line to standard error. */
   err(line: string): void;
+  /** Shows how far long work is, in place of what was shown before; nothing in a pipe. Empty: no longer. */
+  progress(text: string): void;
+  /** Resolves when whoever reads standard output has taken enough of it to go on writing. */
+  ready(): Promise<void>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly isTerminal: boolean;
 };
@@ -37,6 +50,9 @@ export type Arguments = {
   /** The value of a positional that is required. */
   required(name: string): string;
   flag(name: string): boolean;
+  /** The values of an option that may stand there several times. */
+  all(name: string): readonly string[];
+  /** The words of the positional that is a list or the rest. */
   readonly rest: readonly string[];
 };
 

@@ -7,7 +7,7 @@ import { formatProblem } from "../config/problem.ts";
 import { CommandError } from "./command.ts";
 import type { Arguments, Terminal } from "./command.ts";
 
-const DEFAULT_FILE = "weir.yaml";
+export const DEFAULT_FILE = "weir.yaml";
 
 /** Reads the configuration, good or bad. */
 export function readConfiguration(args: Arguments, terminal: Terminal): Loaded {

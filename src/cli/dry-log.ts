@@ -1,4 +1,4 @@
-/** Stands in for the log while `weir check` tries targets: what the gateway's owner tries by hand is no client's operation. */
+/** Stands in for the log while a command tries targets: what the gateway's owner tries by hand is no client's operation. */
 import type { Audit, Sequence } from "../core/ports.ts";
 
 /** Takes every record and keeps none. Only for a door through which no client can come. */

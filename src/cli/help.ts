@@ -12,10 +12,10 @@ export function commandHelp(command: Command): string {
   if (command.positionals.length > 0) {
     lines.push("", "Arguments:", ...columns(command.positionals.map((each) => [each.name, each.description])));
   }
-  const options = [...command.options, ...SHARED_OPTIONS].map((option): [string, string] => [
-    option.value === undefined ? `--${option.name}` : `--${option.name} ${option.value}`,
-    option.description,
-  ]);
+  const options = [...command.options, ...SHARED_OPTIONS].map((option): [string, string] => {
+    const typed = option.letter === undefined ? `--${option.name}` : `-${option.letter}, --${option.name}`;
+    return [option.value === undefined ? typed : `${typed} ${option.value}`, option.description];
+  });
   lines.push("", "Options:", ...columns(options));
   if (command.notes.length > 0) lines.push("", ...command.notes);
   return lines.join("\n");

@@ -1,8 +1,7 @@
 /** `weir psql`: the ordinary psql with the gateway's address and a token filled in. */
-import { readFileSync } from "node:fs";
-import { ApiClient } from "../api/client.ts";
 import type { Config, Listener } from "../config/config.ts";
 import { certificatePath } from "../identity/kept-certificate.ts";
+import { clientAddress, findToken, TOKEN_FILE_OPTION } from "./client-address.ts";
 import { CommandError, CONFIG_OPTION } from "./command.ts";
 import type { Arguments, Command, Terminal } from "./command.ts";
 import { requireConfiguration } from "./configuration.ts";
@@ -24,14 +23,7 @@ export const psqlCommand: Command = {
     { name: "TARGET", description: "the target, or TARGET.DATABASE", kind: "required" },
     { name: "ARGUMENT", description: "arguments of psql, passed on as they are", kind: "rest" },
   ],
-  options: [
-    CONFIG_OPTION,
-    {
-      name: "token-file",
-      value: "FILE",
-      description: "a file that holds the token; else the environment variable WEIR_TOKEN",
-    },
-  ],
+  options: [CONFIG_OPTION, TOKEN_FILE_OPTION],
   notes: [
     "Options of weir come before TARGET. The exit status is that of psql.",
     "",
@@ -60,19 +52,8 @@ export const psqlCommand: Command = {
 };
 
 function readToken(args: Arguments, terminal: Terminal): string {
-  const file = args.text("token-file");
-  if (file !== undefined) {
-    try {
-      return readFileSync(file, "utf8").trim();
-    } catch {
-      throw new CommandError(
-        `the token file ${file} cannot be read`,
-        "Name another with --token-file, or set WEIR_TOKEN.",
-      );
-    }
-  }
-  const token = terminal.env["WEIR_TOKEN"];
-  if (token !== undefined && token !== "") return token;
+  const token = findToken(args, terminal);
+  if (token !== null) return token;
   throw new CommandError(
     "there is no token",
     "Set WEIR_TOKEN or name a file with --token-file; weir token create makes one.",
@@ -86,29 +67,16 @@ async function environment(
   token: string,
   surrounding: Terminal["env"],
 ): Promise<Record<string, string | undefined>> {
-  const listener = config.listeners.find((each) => each.adapter === "postgres");
-  if (listener === undefined)
-    throw new CommandError("the configuration has no listener for Postgres", "Add listen.postgres.");
-  const running = await ApiClient.connect(config.data);
-  // A running gateway knows the port it really has; with port 0 nobody else does.
-  const bound = (await running?.listeners())?.find((each) => each.adapter === "postgres");
-  const port = bound?.port ?? listener.port;
-  if (port === 0)
-    throw new CommandError("the gateway does not run, and its port is chosen at start", "Start it: weir up");
+  const { host, port, listener } = await clientAddress(config, "postgres", "Postgres");
   return {
     ...Object.fromEntries(Object.entries(surrounding).filter(([name]) => !MISLEADING.has(name))),
-    PGHOST: reachableHost(listener.host),
+    PGHOST: host,
     PGPORT: String(port),
     PGUSER: "weir",
     PGDATABASE: target,
     PGPASSWORD: token,
     ...tlsEnvironment(config, listener, surrounding),
   };
-}
-
-function reachableHost(host: string): string {
-  if (host === "0.0.0.0") return "127.0.0.1";
-  return host === "::" ? "::1" : host;
 }
 
 function tlsEnvironment(config: Config, listener: Listener, surrounding: Terminal["env"]): Record<string, string> {

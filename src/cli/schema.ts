@@ -1,7 +1,7 @@
 /** `weir schema`: JSON Schemas for editors. */
-import { ADAPTERS, TARGET_SCHEMAS } from "../../adapters/index.ts";
+import { TARGET_SCHEMAS, VOCABULARIES } from "../../adapters/index.ts";
 import { configJsonSchema } from "../config/json-schema.ts";
-import { policyJsonSchema } from "../policy/schema.ts";
+import { policyJsonSchema } from "../policy/language/schema.ts";
 import type { Command } from "./command.ts";
 
 export const schemaConfigCommand: Command = {
@@ -27,7 +27,7 @@ export const schemaPolicyCommand: Command = {
   options: [],
   notes: [],
   run: async (args, terminal) => {
-    const schema = policyJsonSchema(ADAPTERS.flatMap((adapter) => adapter.vocabularies));
+    const schema = policyJsonSchema(VOCABULARIES);
     terminal.out(args.isJson ? JSON.stringify(schema) : JSON.stringify(schema, null, 2));
     return 0;
   },

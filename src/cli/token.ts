@@ -1,16 +1,16 @@
 /** `weir token`: make, list and revoke the gateway's own tokens, with and without a running gateway. */
 import { ApiClient } from "../api/client.ts";
-import { DataFolderInUse, lockDataFolder, prepareDataFolder } from "../api/data-folder.ts";
 import type { TokenOrder, TokenView } from "../api/house.ts";
 import { AuditLog } from "../audit/audit.ts";
 import type { Config } from "../config/config.ts";
 import { parseDuration } from "../config/units.ts";
 import { issueToken, revokeToken } from "../identity/issue.ts";
 import { TokenStore } from "../identity/token-store.ts";
-import { tokenView } from "../main.ts";
+import { tokenView } from "../gateway/views.ts";
 import { CommandError, CONFIG_OPTION, UsageError } from "./command.ts";
 import type { Arguments, Command } from "./command.ts";
 import { requireConfiguration } from "./configuration.ts";
+import { lockedFolder } from "./locked-folder.ts";
 
 const DEFAULT_EXPIRY = "90d";
 const CLOCK = { now: () => Date.now() };
@@ -125,22 +125,13 @@ async function withTokens<T>(config: Config, work: (desk: Desk) => Promise<T>): 
       revoke: async (id) => gateway.revokeToken(id),
     });
   }
-  prepareDataFolder(config.data);
   await using stack = new AsyncDisposableStack();
-  try {
-    const lock = lockDataFolder(config.data);
-    stack.defer(() => lock.release());
-  } catch (error) {
-    if (!(error instanceof DataFolderInUse)) throw error;
-    throw new CommandError(
-      `a gateway uses ${config.data} but does not answer`,
-      "It may be starting or ending: try again in a moment.",
-    );
-  }
+  const lock = lockedFolder(config.data);
+  stack.defer(() => lock.release());
   const store = TokenStore.open(config.data);
   stack.defer(() => store.close());
   const openLog = async (): Promise<AuditLog> => {
-    const log = await AuditLog.open({ folder: config.data, clock: CLOCK });
+    const log = await AuditLog.open({ folder: config.data, origin: config.name, clock: CLOCK });
     stack.defer(async () => log.close());
     return log;
   };

@@ -3,9 +3,10 @@ import { expect, test } from "bun:test";
 import * as v from "valibot";
 import { configJsonSchema } from "./json-schema.ts";
 
-const schema: unknown = configJsonSchema({
-  postgres: v.strictObject({ host: v.string(), port: v.optional(v.number(), 5432) }),
-});
+const section = v.strictObject({ host: v.string(), port: v.optional(v.number(), 5432) });
+const masking = v.strictObject({ user: v.string() });
+const settings = v.strictObject({ postgres: section, masking: v.optional(masking) });
+const schema: unknown = configJsonSchema({ postgres: { section, masking, settings } });
 const reference = { $ref: "#/definitions/reference" };
 
 test("holds the adapters' sections, with references for their values", () => {
@@ -20,6 +21,11 @@ test("holds the adapters' sections, with references for their values", () => {
                 port: { anyOf: [{ type: "number" }, reference], default: 5432 },
               },
               required: ["host"],
+              additionalProperties: false,
+            },
+            masking: {
+              properties: { user: { anyOf: [{ type: "string" }, reference] } },
+              required: ["user"],
               additionalProperties: false,
             },
           },

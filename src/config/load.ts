@@ -1,16 +1,18 @@
 /** Reads weir.yaml: YAML, references, schema, promises, in this order, and reports all problems of a stage at once. */
+import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { dirname, isAbsolute, resolve } from "node:path";
 import * as v from "valibot";
 import type { Target } from "../core/target.ts";
 import { listsForMaps } from "./shape.ts";
-import type { Config, Listener } from "./config.ts";
+import type { AuditConfig, Config, Listener, ListenerTls, S3Copy } from "./config.ts";
 import { complaintsOf, isUnknownKey, problemOf, valueAt } from "./explain.ts";
 import type { Complaint } from "./explain.ts";
 import type { Problem, ProblemCode } from "./problem.ts";
 import { promiseProblems } from "./promises.ts";
 import { resolveReferences } from "./references.ts";
-import { configSchema, targetSections } from "./schema.ts";
+import type { Resolved } from "./references.ts";
+import { configSchema } from "./schema.ts";
 import type { ConfigFile, TargetSchemas } from "./schema.ts";
 import { readSource } from "./source.ts";
 import type { Path, Source, Value } from "./source.ts";
@@ -74,7 +76,11 @@ export function parseConfig(text: string, file: string, options: LoadOptions): L
   if (promises.some((problem) => problem.severity === "error")) {
     return { config: null, problems: inOrder(promises), problemAt };
   }
-  return { config: assemble(checked.output, file, folder, options.adapters), problems: inOrder(promises), problemAt };
+  const targets = readTargets(checked.output, resolved, schema, source, options.adapters);
+  if (targets.problems.length > 0) return { config: null, problems: inOrder(targets.problems), problemAt };
+  const digest = createHash("sha256").update(text).digest("hex");
+  const config = { ...assemble(checked.output, file, folder, targets.found), digest };
+  return { config, problems: inOrder(promises), problemAt };
 }
 
 /**
@@ -150,20 +156,49 @@ function inOrder(problems: readonly Problem[]): Problem[] {
   return problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
 }
 
-function assemble(file: ConfigFile, path: string, folder: string, adapters: TargetSchemas): Config {
+/**
+ * The targets that this version serves, with their adapters' settings. Each part was found good by itself; here the
+ * adapters say what does not go together.
+ */
+function readTargets(
+  file: ConfigFile,
+  resolved: Resolved,
+  schema: ReturnType<typeof configSchema>,
+  source: Source,
+  adapters: TargetSchemas,
+): { found: Target[]; problems: Problem[] } {
+  const found: Target[] = [];
+  const problems: Problem[] = [];
+  for (const [name, { labels }] of Object.entries(file.targets)) {
+    const base = ["targets", name];
+    const written = valueAt(resolved.value, base);
+    if (written === undefined || written === null || typeof written !== "object" || Array.isArray(written)) continue;
+    const adapter = Object.keys(adapters).find((each) => written[each] !== undefined);
+    const shape = adapter === undefined ? undefined : adapters[adapter];
+    // Targets of protocols that this version does not speak are left out, as the warnings about them say.
+    if (adapter === undefined || shape === undefined) continue;
+    const { masking } = written;
+    const parts = { [adapter]: written[adapter], ...(masking === undefined ? {} : { masking }) };
+    const result = v.safeParse(shape.settings, parts);
+    if (result.success) found.push({ name, adapter, labels, settings: result.output });
+    else {
+      for (const complaint of complaintsOf(result.issues, base)) {
+        const isSecret = resolved.referenced.has(JSON.stringify(complaint.path));
+        problems.push(problemOf(complaint, source, schema, isSecret));
+      }
+    }
+  }
+  return { found, problems };
+}
+
+function assemble(file: ConfigFile, path: string, folder: string, targets: readonly Target[]): Omit<Config, "digest"> {
   const listeners: Listener[] = [];
   const postgres = file.listen.postgres;
   if (postgres !== undefined) {
-    const tls = typeof postgres.tls === "string" ? postgres.tls : withoutUndefined(postgres.tls);
-    listeners.push({ adapter: "postgres", host: postgres.host, port: postgres.port, tls });
+    listeners.push({ adapter: "postgres", host: postgres.host, port: postgres.port, tls: listenerTls(postgres.tls) });
   }
-  const targets = Object.entries(file.targets).flatMap(([name, target]): Target[] => {
-    const sections: Readonly<Record<string, unknown>> = target;
-    const adapter = Object.keys(targetSections(adapters)).find((each) => sections[each] !== undefined);
-    // Targets of protocols that this version does not speak are left out, as the warnings about them say.
-    if (adapter === undefined || !Object.hasOwn(adapters, adapter)) return [];
-    return [{ name, adapter, labels: target.labels, settings: sections[adapter] }];
-  });
+  const { ssh } = file.listen;
+  if (ssh !== undefined) listeners.push({ adapter: "ssh", ...ssh, tls: "off" });
   const { loginTime, drainTime, ...counts } = file.limits;
   return {
     name: file.name,
@@ -171,17 +206,48 @@ function assemble(file: ConfigFile, path: string, folder: string, adapters: Targ
     data: absolute(folder, file.data),
     policies: absolute(folder, typeof file.policies === "string" ? file.policies : file.policies.git),
     listeners,
+    keys: file.identity.keys.map(({ publicKey, owner, ...who }) => ({
+      ...who,
+      owner: owner ?? null,
+      blob: publicKey.blob,
+    })),
     targets,
     limits: { ...counts, loginTimeMs: loginTime, drainTimeMs: drainTime },
-    audit: { durability: file.audit.durability },
+    audit: auditConfig(file.audit),
   };
+}
+
+function auditConfig(audit: ConfigFile["audit"]): AuditConfig {
+  const { durability, seal, witnesses, witnessLagSecondsMax, cosign, stamps, retention, ship, streams } = audit;
+  return {
+    durability,
+    seal: seal ?? null,
+    witnesses: witnesses.map(({ url, key, ca }) => ({ url, key, ca: ca ?? null })),
+    witnessLagMsMax: witnessLagSecondsMax === undefined ? null : witnessLagSecondsMax * 1000,
+    cosign: cosign === undefined ? null : { ...cosign, tls: listenerTls(cosign.tls) },
+    stamps: stamps === undefined ? null : { url: stamps.url, everyMs: stamps.every, ca: stamps.ca ?? null },
+    retentionMs: retention ?? null,
+    ship: {
+      libsql: ship.libsql === undefined ? null : { url: ship.libsql.url, token: ship.libsql.token ?? null },
+      s3: ship.s3 === undefined ? null : s3Copy(ship.s3),
+    },
+    streams: {
+      syslog: streams.syslog === undefined ? null : { ...streams.syslog, ca: streams.syslog.ca ?? null },
+      otlp: streams.otlp ?? null,
+    },
+  };
+}
+
+function s3Copy({ lock, ...rest }: NonNullable<ConfigFile["audit"]["ship"]["s3"]>): S3Copy {
+  return { ...rest, lockMs: lock ?? null };
 }
 
 function absolute(folder: string, path: string): string {
   return isAbsolute(path) ? path : resolve(folder, path);
 }
 
-function withoutUndefined(tls: { cert: string; key: string; clientCa?: string | undefined }): Listener["tls"] {
+function listenerTls(tls: "auto" | "off" | { cert: string; key: string; clientCa?: string | undefined }): ListenerTls {
+  if (typeof tls === "string") return tls;
   const { cert, key, clientCa } = tls;
   return clientCa === undefined ? { cert, key } : { cert, key, clientCa };
 }

@@ -24,6 +24,8 @@ export type ProblemCode =
   | "NOT_KEPT" // asks for a promise that this version does not keep
   | "PORT_IN_USE"
   | "TARGET_UNREACHABLE"
+  | "NOT_GUARDED" // the target's database is not as guarded masking needs it
+  | "INLINE_MASKING" // policy masks columns of the target, and nothing in the database stands behind it
   | "NOT_SERVED"; // a part that this version reads and leaves alone
 
 /** One line: `weir.yaml:3:5 error UNKNOWN_KEY ...`. */

@@ -1,6 +1,9 @@
 /** What policy says of an operation, and the refusal a client gets when it says no. */
 
+import type { Obligations, Requirement } from "./obligation.ts";
+
 export type RuleId = string;
+export const NO_RULES: readonly RuleId[] = Object.freeze([]);
 
 /** For programs; every adapter maps each code onto its protocol's own error. */
 export const REFUSAL_CODES = [
@@ -8,6 +11,7 @@ export const REFUSAL_CODES = [
   "not_understood", // the adapter could not read it and policy does not permit what cannot be read
   "unauthenticated", // who asks could not be verified, or may not know that the target exists
   "audit_unavailable", // the record cannot be written
+  "recording_unavailable", // policy obliges to a recording, which cannot be had or cannot go on
   "approval_denied", // a person said no
   "approval_expired", // nobody answered in time
   "cancelled", // the client withdrew
@@ -15,6 +19,7 @@ export const REFUSAL_CODES = [
   "target_unavailable", // the target cannot be reached or refuses the gateway's login
   "protocol", // the client's bytes are not its protocol
   "draining", // the gateway is shutting down
+  "killed", // an administrator has ended the session
   "internal", // a fault of the gateway's own; it refuses
 ] as const;
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
@@ -56,28 +61,26 @@ export function isRefusal(value: object): value is Refusal {
   return "kind" in value && value.kind === "refusal";
 }
 
-/** The kinds of obligation an adapter may declare that it keeps. */
-export const OBLIGATION_KINDS = ["limit", "mask", "record", "session", "alert"] as const;
-export type ObligationKind = (typeof OBLIGATION_KINDS)[number];
-
-/** What must hold while an operation runs; empty until a rule says otherwise. */
-export type Obligations = Readonly<Partial<Record<ObligationKind, unknown>>>;
-export const NO_OBLIGATIONS: Obligations = Object.freeze({});
-
-/** Something that a person must still do before an operation may run. */
-export type Requirement = { readonly rule: RuleId; readonly kind: "approval" | "justification" | "stepUp" | "confirm" };
+type DecisionBase = {
+  /** Those it rests on, sorted. */
+  readonly rules: readonly RuleId[];
+  /** Rules in observe mode that would have applied, sorted. */
+  readonly observed: readonly RuleId[];
+  /** Must be decided again each time: it rests on a condition about the time, or on what people have given. */
+  readonly volatile?: true;
+};
 
 /**
  * The answer to one operation. A decision is immutable and may be shared by many operations:
  * whoever caches work per decision may do so by object identity.
  */
 export type Decision =
-  | { readonly kind: "permit"; readonly rules: readonly RuleId[]; readonly obligations: Obligations }
-  | {
+  | (DecisionBase & { readonly kind: "permit"; readonly obligations: Obligations })
+  | (DecisionBase & {
       readonly kind: "ask";
-      readonly rules: readonly RuleId[];
       readonly obligations: Obligations;
+      /** Those still unmet. */
       readonly requirements: readonly [Requirement, ...Requirement[]];
-    }
+    })
   /** `refusal.event` is empty here; the gate fills in the operation's id. */
-  | { readonly kind: "deny"; readonly rules: readonly RuleId[]; readonly refusal: Refusal };
+  | (DecisionBase & { readonly kind: "deny"; readonly refusal: Refusal });

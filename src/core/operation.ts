@@ -1,4 +1,5 @@
 /** What a client wants done, as its adapter understood it: operations and the accesses that policy judges. */
+import type { Meter } from "./obligation.ts";
 import type { Session } from "./session.ts";
 
 /** Closed on purpose: an adapter maps onto these, so that one rule can speak about every protocol. */
@@ -32,6 +33,8 @@ export type Access = {
   readonly opaque?: true;
   /** Belongs to every session (BEGIN, SHOW, catalog views that drivers read): some permit on the target is enough, if it covers what is constant for the session. */
   readonly ambient?: true;
+  /** Keys of the vocabulary that a permit must name to match this access (writing a masked column). Left out: as the vocabulary says. */
+  readonly named?: readonly string[];
 };
 
 export type Accesses = readonly [Access, ...Access[]];
@@ -59,4 +62,18 @@ export type Operation = {
   readonly parameters?: OperationParameters;
   /** Digest of the catalog that names were resolved against; null where there is none. */
   readonly catalogDigest: string | null;
+  /**
+   * Operations of one lane are started in the order of their submission; those of different lanes do not wait for each
+   * other (the channels of one connection). Left out: the session's own lane.
+   */
+  readonly lane?: number;
+  /**
+   * It goes on until one side ends it (a shell, a forwarded connection): it is judged again when policy or time could
+   * decide otherwise, and the session counts as idle while nothing flows.
+   */
+  readonly lasts?: true;
+  /** Rates of calls that hold for it whatever policy says, beside those of policy. Left out: none. */
+  readonly meters?: readonly Meter[];
+  /** It is a terminal of its own, with a recording of its own. Left out: it is written into its session's transcript. */
+  readonly recordedAs?: "asciicast";
 };

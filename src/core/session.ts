@@ -7,6 +7,9 @@ export type SessionId = string;
 /** Milliseconds since the epoch, from the injected clock. */
 export type TimeMs = number;
 
+/** The forward of another session that a session came through: that session, and its operation that carries it. */
+export type Through = { readonly session: SessionId; readonly operation: string };
+
 export type Session = {
   readonly id: SessionId;
   readonly identity: Identity;
@@ -14,4 +17,6 @@ export type Session = {
   readonly openedAtMs: TimeMs;
   /** The peer's address without its port. */
   readonly source: string;
+  /** Absent: the client came by itself. */
+  readonly through?: Through;
 };

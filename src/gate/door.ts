@@ -1,17 +1,24 @@
 /** What adapters see of the house: login, sessions within their limits, connections behind permits, and the gate's road. */
-import { isRefusal, refusal, type Decision, type ObligationKind, type Refusal } from "../core/decision.ts";
+import type { ContentMask } from "../core/content.ts";
+import { isRefusal, refusal, type Decision, type Refusal } from "../core/decision.ts";
+import type { KeptKind, MaskObligation, MaskTransform } from "../core/obligation.ts";
 import type { Claim, Identity } from "../core/identity.ts";
-import type { Facts, Operation, OperationId } from "../core/operation.ts";
+import type { Access, Facts, Operation, OperationId } from "../core/operation.ts";
 import type {
+  AccessMask,
   Approvals,
+  Arrival,
   Audit,
   Authenticator,
+  ByteStream,
   Clock,
+  Destination,
   DialPurpose,
   Dialer,
   Door,
   Endpoint,
   Exchange,
+  Meters,
   OpenRequest,
   OpenSession,
   Outcome,
@@ -19,14 +26,26 @@ import type {
   Policy,
   Upstream,
 } from "../core/ports.ts";
-import type { Session, SessionId, TimeMs } from "../core/session.ts";
+import type { Recorder, Recording } from "../core/recording.ts";
+import type { Session, SessionId, Through } from "../core/session.ts";
 import type { Target } from "../core/target.ts";
+import { messageOf } from "../core/message-of.ts";
 import { Gate, type Durability } from "./gate.ts";
+import { HOUSE_IDENTITY } from "./house-identity.ts";
+import { OpenSessions } from "./open-sessions.ts";
+import { MintedPermit } from "./permit.ts";
+import { SessionCounts } from "./session-counts.ts";
 import { PermittedUpstream } from "./upstream.ts";
 
 const DIAL_TIME_MS_MAX = 10_000;
-/** How often open sessions are judged again, whether or not they do anything: what is revoked ends within 5 s. */
-const REVIEW_MS = 1_000;
+
+/** Where forwards lead, and who takes those that lead to a target. */
+export type Forwarding = {
+  /** As Door.destinationOf(). */
+  destinationOf(host: string, port: number): Promise<Destination>;
+  /** Gives the client to the adapter of the target. False: that one takes nobody. */
+  accept(target: Target, stream: ByteStream, arrival: Omit<Arrival, "limits">): boolean;
+};
 
 export type HouseParts = {
   readonly policy: Policy;
@@ -34,38 +53,31 @@ export type HouseParts = {
   readonly durability: Durability;
   readonly authenticator: Authenticator;
   readonly approvals: Approvals;
+  readonly meters: Meters;
+  readonly recorder: Recorder;
   readonly dialer: Dialer;
+  readonly forwarding: Forwarding;
   readonly clock: Clock;
   readonly targets: ReadonlyMap<string, Target>;
   readonly limits: { readonly sessionsMax: number; readonly sessionsPerSubjectMax: number };
-  keeps(adapter: string): readonly ObligationKind[];
+  /** Why no new work may be done now, though the log can be written; null: it may. Absent: there is nothing that could. */
+  readonly hold?: () => string | null;
+  keeps(adapter: string): readonly KeptKind[];
+  /** What an obligation masks by content; `patternOf` gives the text of a pattern by its name. Null: nothing. */
+  readonly contentMask: (mask: MaskObligation, patternOf: (name: string) => string | null) => ContentMask | null;
   /** One line for the operator. */
   say(line: string): void;
-};
-
-/** A session that is open, with what it takes to judge it again. */
-type Open = { readonly session: Session; readonly connect: Operation; readonly permit: Permit; epoch: number };
-
-/** The gateway's own identity, for what it does on its own account. */
-const HOUSE_IDENTITY: Identity = {
-  kind: "service",
-  issuer: "weir",
-  subject: "gateway",
-  groups: [],
-  proof: { method: "token", credential: "house", expiresAtMs: null },
 };
 
 export class GateDoor implements Door {
   readonly #parts: HouseParts;
   readonly #gate: Gate;
-  readonly #open = new Map<SessionId, Open>();
-  readonly #perSubject = new Map<string, number>();
-  #clientSessions = 0;
+  readonly #open: OpenSessions;
+  readonly #counts: SessionCounts;
   #isDraining = false;
 
   constructor(parts: HouseParts) {
     this.#parts = parts;
-    setInterval(() => this.#review(), REVIEW_MS).unref();
     this.#gate = new Gate(
       // The house has no login that could end.
       {
@@ -73,11 +85,27 @@ export class GateDoor implements Door {
         authenticator: { stillValid: (who, now) => who === HOUSE_IDENTITY || parts.authenticator.stillValid(who, now) },
       },
     );
+    this.#open = new OpenSessions(parts, this.#gate);
+    this.#counts = new SessionCounts(parts.limits);
   }
 
   /** Client sessions that are open now; the gateway's own are not counted. */
   get sessionCount(): number {
-    return this.#clientSessions;
+    return this.#counts.all;
+  }
+
+  /** Client sessions that are open now. */
+  get sessions(): readonly Session[] {
+    return this.#open.ofClients;
+  }
+
+  /** Ends a client's session: its adapter tells the client why. False: it is not open. */
+  endSession(id: SessionId, why: Refusal): boolean {
+    return this.sessions.some((session) => session.id === id) && this.#gate.cancelSession(id, why);
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining;
   }
 
   /** From now on no new session is opened. */
@@ -101,6 +129,18 @@ export class GateDoor implements Door {
     return answer;
   }
 
+  knowsKey(publicKey: Uint8Array): boolean {
+    return this.#parts.authenticator.knowsKey(publicKey);
+  }
+
+  loginFailed(source: string, reason: string): void {
+    try {
+      this.#parts.audit.event("login.failed", { source, reason });
+    } catch {
+      // The log has failed, and nobody was let in.
+    }
+  }
+
   async open(request: OpenRequest): Promise<OpenSession | Refusal> {
     const { identity, targetName } = request;
     const id = this.operationId();
@@ -110,26 +150,21 @@ export class GateDoor implements Door {
       hint: "Check the name; if it is right, ask for access.",
     });
     const target = this.#parts.targets.get(targetName);
-    const limit = this.#limitReached(identity, id);
+    const limit = this.#draining(id) ?? this.#counts.limitReached(identity, id) ?? this.#gate.judge.held(id);
     if (limit !== null) return this.#refuseSession(request, limit, limit);
     if (target === undefined || target.adapter !== request.adapter)
       return this.#refuseSession(request, notHere, notHere);
     const facts = request.facts(target);
     if (isRefusal(facts)) return this.#refuseSession(request, { ...facts, event: id }, notHere);
 
-    const session = this.#session(id, identity, target, request.source);
+    const session = this.#session(id, identity, target, request.source, request.through);
     const operation = connectOperation(id, session, facts, request.text);
-    let decision;
-    try {
-      decision = this.#parts.policy.mayConnect(session, operation, session.openedAtMs);
-    } catch {
-      return this.#refuseSession(request, refusal("internal", "policy could not decide this", { event: id }), notHere);
-    }
+    const decision = this.#gate.judge.connect(session, operation, session.openedAtMs);
     if (decision.kind === "deny") return this.#refuseSession(request, { ...decision.refusal, event: id }, notHere);
     // Counted before anything is awaited, so that many logins at once cannot pass the limit together.
-    this.#count(identity, 1);
+    this.#counts.add(identity);
     const opened = await this.#admit(session, operation, decision);
-    if (isRefusal(opened)) this.#count(identity, -1);
+    if (isRefusal(opened)) this.#counts.remove(identity);
     return opened;
   }
 
@@ -149,13 +184,41 @@ export class GateDoor implements Door {
       return refusal("target_unavailable", `the target "${session.target.name}" cannot be reached`, {
         event: session.id,
         hint: "The gateway's operator finds the reason under this id.",
-        detail: error instanceof Error ? error.message : String(error),
+        detail: messageOf(error),
       });
     }
   }
 
+  destinationOf(host: string, port: number): Promise<Destination> {
+    return this.#parts.forwarding.destinationOf(host, port);
+  }
+
+  handOver(
+    session: Session,
+    permit: Permit,
+    to: Extract<Destination, { kind: "target" }>,
+    stream: ByteStream,
+  ): Refusal | null {
+    const event = permit.operation;
+    if (!MintedPermit.isAlive(permit) || permit.session !== session.id)
+      return refusal("internal", "the forward has ended", { event });
+    const { targetName, part } = to;
+    const target = this.#parts.targets.get(targetName);
+    const { identity, source } = session;
+    const arrival = { identity, targetName, part, source, through: { session: session.id, operation: event } };
+    if (target !== undefined && this.#parts.forwarding.accept(target, stream, arrival)) return null;
+    return refusal("denied", `no forward can lead to the target "${targetName}"`, {
+      event,
+      hint: "Connect to the gateway for it.",
+    });
+  }
+
   report(line: string): void {
     this.#parts.say(line);
+  }
+
+  explain(no: Refusal): void {
+    this.#gate.details.tell(no);
   }
 
   operationId(): OperationId {
@@ -166,6 +229,10 @@ export class GateDoor implements Door {
     this.#gate.submit(session, operation, exchange);
   }
 
+  withdraw(session: Session, operation: OperationId): void {
+    this.#gate.withdraw(session, operation);
+  }
+
   refuse(session: Session, operation: Operation, no: Refusal, exchange: Exchange): void {
     this.#gate.refuse(session, operation, no, exchange);
   }
@@ -174,97 +241,81 @@ export class GateDoor implements Door {
     this.#gate.submitHouse(session, operation, exchange);
   }
 
+  masks(session: Session, accesses: readonly Access[]): readonly (AccessMask | null)[] {
+    return this.#parts.policy.masks(session, accesses, this.#parts.clock.now());
+  }
+
+  maskTransforms(target: Target, accesses: readonly Access[]): readonly (readonly MaskTransform[])[] {
+    return this.#parts.policy.maskTransforms(target, accesses);
+  }
+
+  mayCompare(target: Target, accesses: readonly Access[]): readonly boolean[] {
+    return this.#parts.policy.mayCompare(target, accesses);
+  }
+
+  onPolicyChange(session: Session, callback: () => void): void {
+    this.#open.onPolicyChange(session.id, callback);
+  }
+
+  contentMask(mask: MaskObligation): ContentMask | null {
+    const { policy, contentMask } = this.#parts;
+    return contentMask(mask, (name) => policy.pattern(name));
+  }
+
+  begun(permit: Permit): void {
+    this.#gate.begun(permit);
+  }
+
+  spend(permit: Permit, rows: number, bytes: number): Refusal | null {
+    return this.#gate.spend(permit, rows, bytes);
+  }
+
+  recording(permit: Permit): Recording | null {
+    return this.#gate.recording(permit);
+  }
+
   finish(permit: Permit, outcome: Outcome): boolean {
     return this.#gate.finish(permit, outcome);
   }
 
   close(session: Session, outcome: Outcome): void {
-    const open = this.#open.get(session.id);
-    if (open === undefined) return;
-    this.#open.delete(session.id);
-    this.#gate.close(session, open.permit, outcome);
-    if (session.identity !== HOUSE_IDENTITY) this.#count(session.identity, -1);
+    const permit = this.#open.remove(session.id);
+    if (permit === null) return;
+    this.#gate.close(session, permit, outcome);
+    if (session.identity !== HOUSE_IDENTITY) this.#counts.remove(session.identity);
   }
 
   async #admit(session: Session, connect: Operation, decision: Decision | "house"): Promise<OpenSession | Refusal> {
     const { epoch } = this.#parts.policy;
+    const untilMs = this.#parts.policy.nextEdge(session.openedAtMs);
     const cancelled = this.#gate.admit(session);
     const permit = await this.#gate.recordAwaited(session, connect, decision);
     if (isRefusal(permit)) {
       this.#gate.close(session, null, { status: "refused" });
       return permit;
     }
-    this.#open.set(session.id, { session, connect, permit, epoch });
+    this.#open.add({ session, connect, permit, epoch, untilMs, onPolicyChange: [] });
     return { kind: "session", session, permit, cancelled };
   }
 
-  /** Ends sessions whose login is no longer good, or that policy would not let in any more. */
-  #review(): void {
-    const { authenticator, policy, clock } = this.#parts;
-    const now = clock.now();
-    for (const open of this.#open.values()) {
-      const { session, connect } = open;
-      if (session.identity === HOUSE_IDENTITY) continue;
-      if (!authenticator.stillValid(session.identity, now)) {
-        const why = refusal("unauthenticated", "this login is no longer valid", {
-          event: session.id,
-          hint: "Log in again.",
-        });
-        this.#gate.cancelSession(session.id, why);
-        continue;
-      }
-      if (open.epoch === policy.epoch) continue;
-      open.epoch = policy.epoch;
-      const decision = this.#mayStayOpen(session, connect, now);
-      if (decision.kind === "deny") this.#gate.cancelSession(session.id, { ...decision.refusal, event: session.id });
-    }
+  #session(id: OperationId, identity: Identity, target: Target, source: string, through?: Through): Session {
+    const session = { id, identity, target, source, openedAtMs: this.#parts.clock.now() };
+    return through === undefined ? session : { ...session, through };
   }
 
-  #mayStayOpen(session: Session, connect: Operation, now: TimeMs): Decision {
-    try {
-      return this.#parts.policy.mayConnect(session, connect, now);
-    } catch {
-      return { kind: "deny", rules: [], refusal: refusal("internal", "policy could not decide this") };
-    }
-  }
-
-  #session(id: OperationId, identity: Identity, target: Target, source: string): Session {
-    return { id, identity, target, source, openedAtMs: this.#parts.clock.now() };
-  }
-
-  #limitReached(identity: Identity, event: string): Refusal | null {
-    const { limits } = this.#parts;
-    if (this.#isDraining)
-      return refusal("draining", "the gateway is shutting down", { event, hint: "Connect again in a moment." });
-    if (this.#clientSessions >= limits.sessionsMax) {
-      return refusal("limit", `the gateway has ${limits.sessionsMax} sessions open, its limit`, {
-        event,
-        hint: "Try again later, or raise limits.sessionsMax.",
-      });
-    }
-    if ((this.#perSubject.get(subjectKey(identity)) ?? 0) >= limits.sessionsPerSubjectMax) {
-      return refusal("limit", `you have ${limits.sessionsPerSubjectMax} sessions open, the limit for one subject`, {
-        event,
-        hint: "Close some, or raise limits.sessionsPerSubjectMax.",
-      });
-    }
-    return null;
-  }
-
-  #count(identity: Identity, by: 1 | -1): void {
-    const key = subjectKey(identity);
-    const count = (this.#perSubject.get(key) ?? 0) + by;
-    if (count === 0) this.#perSubject.delete(key);
-    else this.#perSubject.set(key, count);
-    this.#clientSessions += by;
+  #draining(event: string): Refusal | null {
+    if (!this.#isDraining) return null;
+    return refusal("draining", "the gateway is shutting down", { event, hint: "Connect again in a moment." });
   }
 
   /** Records why, and answers with what the client may know. */
   #refuseSession(request: OpenRequest, why: Refusal, told: Refusal): Refusal {
+    this.#gate.details.tell(why);
     try {
       this.#parts.audit.event("session.refused", {
         ...whoFacts(request.identity),
         source: request.source,
+        ...throughFacts(request.through),
         target: request.targetName,
         code: why.code,
         reason: why.message,
@@ -291,8 +342,9 @@ function connectOperation(id: OperationId, session: Session, facts: Facts, text:
   };
 }
 
-function subjectKey(identity: Identity): string {
-  return `${identity.issuer}\n${identity.subject}`;
+function throughFacts(through: Through | undefined): Record<string, string> {
+  if (through === undefined) return {};
+  return { throughSession: through.session, throughOperation: through.operation };
 }
 
 function whoFacts(identity: Identity): Record<string, string> {

@@ -1,227 +1,31 @@
 /** The one road, walked at random: whatever policy, people, the log and the target do, nothing leaves undecided or unrecorded. */
-import { describe, expect, test } from "bun:test";
+import { beforeEach, describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { NO_OBLIGATIONS, refusal, type Decision, type Refusal } from "../core/decision.ts";
-import type { Operation } from "../core/operation.ts";
+import { NO_RULES, refusal } from "../core/decision.ts";
+import { NO_OBLIGATIONS, type Obligations, type SessionObligation } from "../core/obligation.ts";
+import type { Outcome, Permit, Policy } from "../core/ports.ts";
 import {
-  AuditUnavailable,
-  type Audit,
-  type Connection,
-  type Exchange,
-  type Outcome,
-  type Permit,
-  type Policy,
-  type Sequence,
-} from "../core/ports.ts";
-import type { Session } from "../core/session.ts";
-import { Gate, type Durability } from "./gate.ts";
+  METERED,
+  operationOf,
+  policyOf,
+  RecordingExchange,
+  SESSION,
+  settle,
+  StubConnection,
+  worldOf,
+  type Verdict,
+} from "../../test/gate-world.ts";
+import type { GateParts } from "./gate.ts";
 import { MintedPermit, PermitRequired } from "./permit.ts";
 import { PermittedUpstream } from "./upstream.ts";
 
-/** A log that becomes durable, fails and recovers when told to. The real one cannot be made to fail at a chosen record. */
-class ScriptedAudit implements Audit {
-  durable: Sequence = 0;
-  handedOver: Sequence = 0;
-  lagMs = 0;
-  failure: Error | null = null;
-  readonly intents = new Map<Sequence, { operation: Operation; decision: Decision | "house" }>();
-  readonly outcomes = new Map<Sequence, Outcome[]>();
-  #progress: () => void = () => {};
+const METERED_VERDICTS: ReadonlySet<Verdict | "house"> = new Set<Verdict | "house">(["metered", "ask metered"]);
 
-  intent(operation: Operation, decision: Decision | "house"): Sequence {
-    this.#check();
-    this.intents.set(++this.handedOver, { operation, decision });
-    return this.handedOver;
-  }
-
-  outcome(intent: Sequence, outcome: Outcome): Sequence {
-    this.#check();
-    this.outcomes.set(intent, [...(this.outcomes.get(intent) ?? []), outcome]);
-    return ++this.handedOver;
-  }
-
-  event(): Sequence {
-    this.#check();
-    return ++this.handedOver;
-  }
-
-  onProgress(callback: () => void): void {
-    this.#progress = callback;
-  }
-
-  forget(): void {}
-
-  sync(): void {
-    if (this.failure !== null) return;
-    this.durable = this.handedOver;
-    this.#progress();
-  }
-
-  fail(): void {
-    this.failure = new AuditUnavailable("the disk is full");
-    this.#progress();
-  }
-
-  recover(): void {
-    this.failure = null;
-    this.durable = this.handedOver;
-    this.#progress();
-  }
-
-  #check(): void {
-    if (this.failure !== null) throw new AuditUnavailable("the disk is full");
-  }
-}
-
-type Verdict = "permit" | "deny" | "ask" | "throws" | "unkept";
-
-function policyOf(verdicts: ReadonlyMap<string, Verdict>): Policy {
-  return {
-    epoch: 1,
-    digest: "0".repeat(64),
-    commit: null,
-    nextEdge: () => Infinity,
-    mayConnect: () => ({ kind: "permit", rules: [], obligations: NO_OBLIGATIONS }),
-    decide(_session, operation): Decision {
-      switch (verdicts.get(operation.id)) {
-        case "permit":
-          return { kind: "permit", rules: ["p"], obligations: NO_OBLIGATIONS };
-        case "unkept":
-          return { kind: "permit", rules: ["p"], obligations: { mask: true } };
-        case "ask":
-          return {
-            kind: "ask",
-            rules: ["g"],
-            obligations: NO_OBLIGATIONS,
-            requirements: [{ rule: "g", kind: "approval" }],
-          };
-        case "deny":
-          return { kind: "deny", rules: ["d"], refusal: refusal("denied", "no", { rules: ["d"] }) };
-        default:
-          throw new Error("a fault in policy");
-      }
-    },
-  };
-}
-
-const SESSION: Session = {
-  id: "S",
-  identity: {
-    kind: "human",
-    issuer: "weir",
-    subject: "ann",
-    groups: [],
-    proof: { method: "token", credential: "t", expiresAtMs: null },
-  },
-  target: { name: "db", adapter: "postgres", labels: {}, settings: null },
-  openedAtMs: 0,
-  source: "127.0.0.1",
-};
-
-function operationOf(id: string, isRead: boolean): Operation {
-  return {
-    id,
-    session: SESSION,
-    kind: "query",
-    accesses: [{ class: isRead ? "read" : "write", facts: {} }],
-    understood: true,
-    text: id,
-    textSha256: null,
-    catalogDigest: null,
-  };
-}
-
-/** A target that counts what reaches it. */
-class StubConnection implements Connection {
-  readonly address = "stub";
-  readonly isLoopback = true;
-  readonly received: string[] = [];
-  failsNextWrite = false;
-  write(bytes: Uint8Array): boolean {
-    if (this.failsNextWrite) throw new Error("the connection is gone");
-    this.received.push(new TextDecoder().decode(bytes));
-    return true;
-  }
-  onData(): void {}
-  onDrain(): void {}
-  onClose(): void {}
-  pause(): void {}
-  resume(): void {}
-  startTls(): Promise<never> {
-    return Promise.reject(new Error("not here"));
-  }
-  close(): void {}
-}
-
-type Seen = { started: number; released: number; refused: Refusal[]; cancelled: number; permit: Permit | null };
-
-/** An adapter's half that writes the operation's id when it is started, and notes what it is told. */
-class RecordingExchange implements Exchange {
-  readonly seen: Seen = { started: 0, released: 0, refused: [], cancelled: 0, permit: null };
-  readonly #id: string;
-  readonly #upstream: PermittedUpstream;
-  readonly #order: string[];
-
-  constructor(id: string, upstream: PermittedUpstream, order: string[]) {
-    this.#id = id;
-    this.#upstream = upstream;
-    this.#order = order;
-  }
-
-  start(permit: Permit): void {
-    this.seen.started++;
-    this.seen.permit = permit;
-    this.#order.push(this.#id);
-    try {
-      this.#upstream.write(permit, new TextEncoder().encode(this.#id));
-    } catch (error) {
-      if (error instanceof PermitRequired) throw error;
-    }
-  }
-
-  release(): void {
-    this.seen.released++;
-  }
-
-  pending(): void {}
-
-  refuse(no: Refusal, permit: Permit | null): void {
-    this.seen.refused.push(no);
-    this.seen.permit = permit;
-    this.#order.push(this.#id);
-  }
-
-  cancel(): void {
-    this.seen.cancelled++;
-  }
-}
-
-type World = {
-  readonly gate: Gate;
-  readonly audit: ScriptedAudit;
-  readonly target: StubConnection;
-  readonly upstream: PermittedUpstream;
-  readonly order: string[];
-  readonly approvals: Map<string, (answer: "approved" | Refusal) => void>;
-};
-
-function worldOf(durability: Durability, verdicts: ReadonlyMap<string, Verdict>): World {
-  const audit = new ScriptedAudit();
-  const target = new StubConnection();
-  const approvals: World["approvals"] = new Map();
-  const gate = new Gate({
-    policy: policyOf(verdicts),
-    audit,
-    durability,
-    authenticator: { stillValid: () => true },
-    approvals: { ask: (operation) => new Promise((resolve) => approvals.set(operation.id, resolve)) },
-    clock: { now: () => 0 },
-    keeps: () => [],
-    say: () => {},
-  });
-  gate.admit(SESSION);
-  return { gate, audit, target, upstream: new PermittedUpstream(target, SESSION.id), order: [], approvals };
-}
+const RECORDED_VERDICTS: ReadonlySet<Verdict | "house"> = new Set<Verdict | "house">([
+  "recorded",
+  "ask recorded",
+  "sealed",
+]);
 
 type Step =
   | { kind: "submit"; verdict: Verdict; isRead: boolean }
@@ -231,14 +35,37 @@ type Step =
   | { kind: "recover" }
   | { kind: "answer"; approves: boolean }
   | { kind: "finish"; status: Outcome["status"] }
-  | { kind: "forwardFault" };
+  | { kind: "forwardFault" }
+  | { kind: "allow"; calls: number }
+  | { kind: "spend"; rows: number }
+  | { kind: "beginRecording" }
+  | { kind: "refuseRecording" }
+  | { kind: "failRecording" };
+
+/** In `release`, when it reads: what needs nobody, and what has a recording already. */
+const LEAVES_EARLY: ReadonlySet<Verdict | "house"> = new Set(["permit", "metered", "recorded"]);
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 6,
     arbitrary: fc.record({
       kind: fc.constant("submit" as const),
-      verdict: fc.constantFrom<Verdict>("permit", "permit", "permit", "deny", "ask", "throws", "unkept"),
+      verdict: fc.constantFrom<Verdict>(
+        "permit",
+        "permit",
+        "permit",
+        "deny",
+        "ask",
+        "throws",
+        "unkept",
+        "metered",
+        "metered",
+        "ask metered",
+        "recorded",
+        "recorded",
+        "ask recorded",
+        "sealed",
+      ),
       isRead: fc.boolean(),
     }),
   },
@@ -255,9 +82,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.constant<Step>({ kind: "forwardFault" }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("allow" as const), calls: fc.integer({ min: 0, max: 3 }) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("spend" as const), rows: fc.integer({ min: 1, max: 4 }) }) },
+  { weight: 3, arbitrary: fc.constant<Step>({ kind: "beginRecording" }) },
+  { weight: 1, arbitrary: fc.constant<Step>({ kind: "refuseRecording" }) },
+  { weight: 1, arbitrary: fc.constant<Step>({ kind: "failRecording" }) },
 );
-
-const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe("the one road", () => {
   for (const durability of ["strict", "release", "relaxed"] as const) {
@@ -265,8 +95,10 @@ describe("the one road", () => {
       await fc.assert(
         fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), async (steps) => {
           const verdicts = new Map<string, Verdict>();
-          const world = worldOf(durability, verdicts);
-          const { gate, audit, target } = world;
+          const world = worldOf(durability, verdicts, { keeps: () => ["limit", "session", "alert", "record"] });
+          const { gate, audit, target, meters, recorder } = world;
+          let allowed = Infinity;
+          const spent = new Map<string, number>();
           const exchanges = new Map<
             string,
             { exchange: RecordingExchange; verdict: Verdict | "house"; isRead: boolean }
@@ -275,11 +107,19 @@ describe("the one road", () => {
           let count = 0;
           /** Read off the log at the moment the target received something. */
           const durableWhenSent = new Map<string, boolean>();
+          /** Whether the session had a recording that worked at that moment. */
+          const recordedWhenSent = new Map<string, boolean>();
           const write = target.write.bind(target);
           target.write = (bytes) => {
             const id = new TextDecoder().decode(bytes);
             const sequence = [...audit.intents].find(([, entry]) => entry.operation.id === id)?.[0] ?? Infinity;
             durableWhenSent.set(id, sequence <= audit.durable && audit.failure === null);
+            if (RECORDED_VERDICTS.has(verdicts.get(id) ?? "house")) {
+              recordedWhenSent.set(
+                id,
+                recorder.made.some(({ failure }) => failure === null),
+              );
+            }
             return write(bytes);
           };
 
@@ -322,14 +162,56 @@ describe("the one road", () => {
                 if (open?.exchange.seen.permit) gate.finish(open.exchange.seen.permit, { status: next.status });
                 break;
               }
+              case "allow":
+                meters.left = next.calls;
+                allowed = meters.admitted + next.calls;
+                break;
+              case "spend": {
+                const [id, running] =
+                  [...exchanges].find(
+                    ([, { exchange, verdict }]) =>
+                      METERED_VERDICTS.has(verdict) &&
+                      exchange.seen.started > 0 &&
+                      exchange.seen.permit !== null &&
+                      MintedPermit.isAlive(exchange.seen.permit),
+                  ) ?? [];
+                if (id === undefined || !running?.exchange.seen.permit) break;
+                const before = spent.get(id) ?? 0;
+                const no = gate.spend(running.exchange.seen.permit, next.rows, 0);
+                // Its own limit is 5, and its meters give at most 3 at once.
+                expect(no === null).toBe(before + next.rows <= 5 && next.rows <= 3);
+                if (no === null) spent.set(id, before + next.rows);
+                else expect({ code: no.code, event: no.event }).toEqual({ code: "limit", event: id });
+                break;
+              }
+              case "beginRecording":
+                await recorder.begin();
+                break;
+              case "refuseRecording":
+                await recorder.refuse();
+                break;
+              case "failRecording":
+                recorder.made[0]?.fail();
+                break;
               case "forwardFault":
                 target.failsNextWrite = !target.failsNextWrite;
                 break;
             }
           }
 
+          expect(meters.admitted).toBeLessThanOrEqual(allowed);
+          let meteredStarts = 0;
           for (const [id, { exchange, verdict, isRead }] of exchanges) {
             const { seen } = exchange;
+            if (METERED_VERDICTS.has(verdict)) {
+              meteredStarts += seen.started;
+              // What a meter refused is recorded as a refusal that names its rule.
+              const recorded = [...audit.intents.values()].find(({ operation }) => operation.id === id)?.decision;
+              for (const no of seen.refused) {
+                if (no.code === "limit") expect(recorded).toMatchObject({ kind: "deny", rules: ["m"] });
+              }
+              if (seen.started > 0) expect(recorded).toMatchObject({ kind: "permit" });
+            }
             // Answered at most once, and released only after a start.
             expect(seen.started + seen.refused.length).toBeLessThanOrEqual(1);
             expect(seen.released).toBeLessThanOrEqual(seen.started);
@@ -337,7 +219,7 @@ describe("the one road", () => {
             if (verdict === "deny" || verdict === "throws" || verdict === "unkept") expect(seen.started).toBe(0);
             if (seen.started === 0) expect(target.received).not.toContain(id);
             const mayLeaveEarly =
-              durability === "relaxed" || (durability === "release" && isRead && verdict === "permit");
+              durability === "relaxed" || (durability === "release" && isRead && LEAVES_EARLY.has(verdict));
             if (durableWhenSent.has(id) && !mayLeaveEarly) expect(durableWhenSent.get(id)).toBe(true);
             // A released reply has a durable intent, but for the bounded lag of relaxed.
             if (seen.released > 0 && durability !== "relaxed") {
@@ -346,6 +228,11 @@ describe("the one road", () => {
               expect(sequence ?? Infinity).toBeLessThanOrEqual(audit.durable);
             }
           }
+          // What is to be recorded starts only into a recording that works, and there is one for a session.
+          for (const isRecorded of recordedWhenSent.values()) expect(isRecorded).toBe(true);
+          expect(recorder.made.length).toBeLessThanOrEqual(1);
+          // What starts has been counted.
+          expect(meteredStarts).toBeLessThanOrEqual(meters.admitted);
           // First in, first out.
           const answered = world.order;
           expect(answered).toEqual(submitted.filter((id) => answered.includes(id)));
@@ -360,6 +247,11 @@ describe("the one road", () => {
             const { permit } = exchange.seen;
             if (permit !== null) expect(MintedPermit.isAlive(permit)).toBe(false);
           }
+          // Also a recording that begins only now, for nobody, is ended.
+          await recorder.begin();
+          for (const { ends } of recorder.made) expect(ends).toBeGreaterThan(0);
+          // Nothing goes on counting for what has ended.
+          expect(meters.ended).toBe(meters.admitted);
         }),
         { numRuns: 400 },
       );
@@ -422,16 +314,156 @@ describe("the one road", () => {
   });
 });
 
+describe("obligations", () => {
+  /** Submits an operation whose decision carries these obligations, and answers with what became of it. */
+  function submitted(obligations: Obligations, more: Partial<GateParts> = {}) {
+    const policy: Policy = {
+      ...policyOf(new Map()),
+      decide: () => ({ kind: "permit", rules: ["p", "q"], observed: NO_RULES, obligations }),
+    };
+    const world = worldOf("relaxed", new Map(), { policy, ...more });
+    const exchange = new RecordingExchange("a", world.upstream, world.order);
+    world.gate.submit(SESSION, operationOf("a", true), exchange);
+    return { ...world, exchange, permit: exchange.seen.permit };
+  }
+
+  test("meters are asked each time, also when the judgement is kept", () => {
+    const { gate, meters, upstream, order } = submitted(METERED);
+    meters.left = 1;
+    const operation = operationOf("b", true);
+    const exchanges = ["b", "c"].map((id) => new RecordingExchange(id, upstream, order));
+    for (const [index, exchange] of exchanges.entries()) {
+      gate.submit(SESSION, { ...operation, id: index === 0 ? "b" : "c" }, exchange);
+    }
+    expect(exchanges.map(({ seen }) => seen.started)).toEqual([1, 0]);
+    expect(exchanges[1]?.seen.refused).toMatchObject([{ code: "limit", rules: ["m"], event: "c" }]);
+  });
+
+  test("a volatile decision is made each time, any other once", () => {
+    for (const volatile of [true, undefined]) {
+      let count = 0;
+      const policy: Policy = {
+        ...policyOf(new Map()),
+        decide: () => {
+          count++;
+          return {
+            kind: "permit",
+            rules: [],
+            observed: NO_RULES,
+            obligations: NO_OBLIGATIONS,
+            ...(volatile && { volatile }),
+          };
+        },
+      };
+      const { gate, upstream, order } = worldOf("relaxed", new Map(), { policy });
+      const operation = operationOf("a", true);
+      for (const id of ["a", "b", "c"]) {
+        gate.submit(SESSION, { ...operation, id }, new RecordingExchange(id, upstream, order));
+      }
+      expect(count).toBe(volatile ? 3 : 1);
+    }
+  });
+
+  test("rows and bytes are limited together with the meters, and a refusal names the rules", () => {
+    const { gate, permit } = submitted({ limit: { rows: 10, bytes: 100 } });
+    if (permit === null) throw new Error("it has not started");
+    expect(gate.spend(permit, 10, 60)).toBeNull();
+    expect(gate.spend(permit, 1, 0)).toMatchObject({ code: "limit", rules: ["p", "q"], event: "a" });
+    expect(gate.spend(permit, 0, 41)?.message).toContain("100 bytes");
+    expect(gate.spend(permit, 0, 40)).toBeNull();
+    gate.finish(permit, { status: "done" });
+    expect(gate.spend(permit, 0, 0)?.code).toBe("internal");
+  });
+
+  test("what runs for too long is told to stop, and what has ended in time is not", async () => {
+    const { exchange } = submitted({ limit: { timeMs: 1 } });
+    while (exchange.seen.cancelled === 0) await settle();
+    expect(exchange.seen.reason).toMatchObject({ code: "limit", rules: ["p", "q"], event: "a" });
+    const inTime = submitted({ limit: { timeMs: 1 } });
+    const begunAgain = submitted({ limit: { timeMs: 1 } });
+    if (inTime.permit === null || begunAgain.permit === null) throw new Error("it has not started");
+    inTime.gate.finish(inTime.permit, { status: "done" });
+    while (begunAgain.exchange.seen.cancelled === 0) await settle();
+    begunAgain.gate.begun(begunAgain.permit);
+    while (begunAgain.exchange.seen.cancelled === 1) await settle();
+    expect(inTime.exchange.seen.cancelled).toBe(0);
+  });
+
+  test("a session ends when it has lasted or been idle for as long as the strictest obligation lets it", () => {
+    let now = 0;
+    const clock = { now: () => now };
+    const { gate, permit } = submitted({ session: { maxDurationMs: 1_000, idleMs: 100 } }, { clock });
+    if (permit === null) throw new Error("it has not started");
+    const tighten = (session: SessionObligation) =>
+      gate.tighten(SESSION.id, { kind: "permit", rules: ["milder"], observed: NO_RULES, obligations: { session } });
+    tighten({ maxDurationMs: 2_000, idleMs: 200 });
+    now = 99;
+    gate.finish(permit, { status: "done" });
+    now = 198;
+    expect(gate.overdue(SESSION.id, now)).toBeNull();
+    now = 199;
+    expect(gate.overdue(SESSION.id, now)).toMatchObject({ code: "limit", rules: ["p", "q"], event: SESSION.id });
+    expect(gate.overdue(SESSION.id, now)?.message).toContain("idle for at most 100 ms");
+    tighten({ idleMs: 50 });
+    expect(gate.overdue(SESSION.id, now)?.rules).toEqual(["milder"]);
+    now = 1_000;
+    expect(gate.overdue(SESSION.id, now)?.message).toContain("last for at most 1000 ms");
+  });
+
+  test("a session is not idle while something runs", () => {
+    const { gate, upstream, order } = submitted({ session: { idleMs: 100 } });
+    gate.submit(SESSION, operationOf("b", true), new RecordingExchange("b", upstream, order));
+    expect(gate.overdue(SESSION.id, 1_000)).toBeNull();
+  });
+
+  test("an alert is in the log before the operation's intent, and the operator is told without a flood", () => {
+    let now = 0;
+    const said: string[] = [];
+    const { gate, audit, upstream, order } = submitted(
+      { alert: [{ channel: "dpo", severity: "warning" }] },
+      { clock: { now: () => now }, say: (line) => said.push(line) },
+    );
+    expect(audit.events).toMatchObject([
+      ["alert.raised", { id: "a", channel: "dpo", severity: "warning", subject: "ann", rules: ["p", "q"] }],
+    ]);
+    for (const id of ["b", "c", "d"]) {
+      if (id === "d") now = 1_000;
+      gate.submit(SESSION, operationOf(id, true), new RecordingExchange(id, upstream, order));
+    }
+    expect(audit.events).toHaveLength(4);
+    expect(said).toEqual([
+      "alert for dpo (warning): ann on db, operation a, by p, q",
+      "alert for dpo (warning): ann on db, operation d, by p, q (and 2 before it)",
+    ]);
+  });
+
+  test("what the adapter cannot keep is denied, also when a session is opened", () => {
+    const { gate } = worldOf("strict", new Map(), {
+      policy: {
+        ...policyOf(new Map()),
+        mayConnect: () => ({ kind: "permit", rules: ["p"], observed: NO_RULES, obligations: { record: ["raw"] } }),
+      },
+    });
+    expect(gate.judge.connect(SESSION, operationOf("S", true), 0)).toMatchObject({ kind: "deny", rules: ["p"] });
+  });
+});
+
 describe("permits", () => {
-  const target = new StubConnection();
-  const upstream = new PermittedUpstream(target, "S");
   const bytes = new Uint8Array([1]);
+  let target: StubConnection;
+  let upstream: PermittedUpstream;
+  beforeEach(() => {
+    target = new StubConnection();
+    upstream = new PermittedUpstream(target, "S");
+  });
 
   test("nothing that merely looks like a permit can write", () => {
-    const forged = { operation: "x", obligations: {}, session: "S", intent: 1, started: true, kill() {} };
+    const forged = { operation: "x", rules: [], obligations: {}, session: "S", intent: 1, started: true, kill() {} };
     expect(() => upstream.write(forged, bytes)).toThrow(PermitRequired);
+    expect(() => upstream.writePart(forged, bytes, 0, 1)).toThrow(PermitRequired);
     const inherited = Object.create(MintedPermit.prototype) as Permit;
     expect(() => upstream.write(inherited, bytes)).toThrow(PermitRequired);
+    expect(() => upstream.writePart(inherited, bytes, 0, 1)).toThrow(PermitRequired);
     expect(target.received).toEqual([]);
   });
 
@@ -439,9 +471,12 @@ describe("permits", () => {
     const permit = new MintedPermit("x", {}, "S", 1);
     const foreign = new MintedPermit("y", {}, "T", 2);
     expect(() => upstream.write(foreign, bytes)).toThrow(PermitRequired);
+    expect(() => upstream.writePart(foreign, bytes, 0, 1)).toThrow(PermitRequired);
     expect(upstream.write(permit, bytes)).toBe(true);
+    expect(upstream.writePart(permit, new TextEncoder().encode("abcd"), 1, 3)).toBe(true);
     permit.kill();
     expect(() => upstream.write(permit, bytes)).toThrow(PermitRequired);
-    expect(target.received.length).toBe(1);
+    expect(() => upstream.writePart(permit, bytes, 0, 1)).toThrow(PermitRequired);
+    expect(target.received).toEqual(["\u0001", "bc"]);
   });
 });

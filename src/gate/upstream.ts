@@ -21,12 +21,17 @@ export class PermittedUpstream implements Upstream {
   }
 
   write(permit: Permit, bytes: Uint8Array): boolean {
-    this.#require(permit);
+    this.require(permit);
     return this.#connection.write(bytes);
   }
 
+  writePart(permit: Permit, bytes: Uint8Array, start: number, end: number): boolean {
+    this.require(permit);
+    return this.#connection.writePart(bytes, start, end);
+  }
+
   startTls(permit: Permit, options: TlsOptions): Promise<TlsPeer> {
-    this.#require(permit);
+    this.require(permit);
     return this.#connection.startTls(options);
   }
 
@@ -55,7 +60,7 @@ export class PermittedUpstream implements Upstream {
   }
 
   /** A permit of another session is no better than none: its record would name the wrong identity. */
-  #require(permit: Permit): void {
+  require(permit: Permit): void {
     if (!MintedPermit.isAlive(permit))
       throw new PermitRequired("nothing is written to a target without a living permit");
     if (permit.session !== this.#session) throw new PermitRequired("this permit belongs to another session");

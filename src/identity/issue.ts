@@ -1,6 +1,7 @@
 /** Makes and revokes tokens so that the log knows: a token that could not be recorded is not handed out. */
 import type { Audit, Sequence } from "../core/ports.ts";
 import type { TimeMs } from "../core/session.ts";
+import { messageOf } from "../core/message-of.ts";
 import type { NewToken, TokenRecord, TokenStore } from "./token-store.ts";
 
 /** What issuing needs of the log. */
@@ -51,8 +52,4 @@ export async function revokeToken(
     throw new Error(`the token is revoked, but this could not be recorded: ${messageOf(error)}`, { cause: error });
   }
   return record;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,9 +1,9 @@
 /** The certificate of listeners with `tls: auto`: made on first start, kept in the data folder, so that clients can pin it. */
 import { X509Certificate } from "node:crypto";
-import { chmodSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { selfSignedCertificate } from "./certificate.ts";
 import type { CertificateAndKey } from "./certificate.ts";
+import { readKept, writeKept } from "./kept-file.ts";
 import { StoreError } from "./store-error.ts";
 
 /** Where the certificate lies; clients take it as `sslrootcert`. */
@@ -18,8 +18,8 @@ export function certificatePath(folder: string): string {
 export function keptCertificate(folder: string, names: readonly string[], now: number): CertificateAndKey {
   const certPath = certificatePath(folder);
   const keyPath = join(folder, "gateway.key");
-  const cert = readOrNull(certPath);
-  const key = readOrNull(keyPath);
+  const cert = readKept(certPath);
+  const key = readKept(keyPath);
   if (cert !== null && key !== null) {
     if (Date.parse(expiryOf(cert, certPath)) > now) return { cert, key };
     throw new StoreError(`${certPath} has expired; remove it and ${keyPath}, and the next start makes new ones`);
@@ -27,8 +27,8 @@ export function keptCertificate(folder: string, names: readonly string[], now: n
   // A key alone was left by a start that ended between the two files; nobody has seen its certificate.
   if (cert !== null) throw new StoreError(`${keyPath} is gone; put it back, or remove ${certPath} too to get new ones`);
   const made = selfSignedCertificate(names, now);
-  writeWhole(keyPath, made.key, 0o600);
-  writeWhole(certPath, made.cert, 0o644);
+  writeKept(keyPath, made.key, 0o600);
+  writeKept(certPath, made.cert, 0o644);
   return made;
 }
 
@@ -38,21 +38,4 @@ function expiryOf(cert: string, path: string): string {
   } catch {
     throw new StoreError(`${path} is damaged; remove it to get a new one`);
   }
-}
-
-function readOrNull(path: string): string | null {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
-    throw new StoreError(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
-/** A file is there whole or not at all. */
-function writeWhole(path: string, text: string, mode: number): void {
-  const aside = `${path}.new`;
-  writeFileSync(aside, text, { mode });
-  chmodSync(aside, mode);
-  renameSync(aside, path);
 }

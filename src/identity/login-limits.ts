@@ -2,7 +2,7 @@
  * Slows down whoever fails to log in too often. A token's secret cannot be guessed, so a right one is never locked
  * out: after too many failures every attempt from there is looked at late, and only so many may wait.
  */
-import { isIPv6 } from "node:net";
+import { networkOf, readHost } from "../core/ip-address.ts";
 
 export type LoginLimitNumbers = {
   /** Failures are counted per window; the next one starts afresh. */
@@ -101,18 +101,6 @@ function tokenKey(id: string): string {
 
 /** One key per IPv4 address and per IPv6 /64, the smallest network that is handed out. */
 function addressKey(source: string): string {
-  if (!isIPv6(source)) return `address ${source}`;
-  const mapped = source.toLowerCase().startsWith("::ffff:") ? source.slice(7) : "";
-  if (mapped.includes(".")) return `address ${mapped}`;
-  const [head = "", tail] = source.split("::");
-  const before = head === "" ? [] : head.split(":");
-  const after = tail === undefined || tail === "" ? [] : tail.split(":");
-  const groups =
-    tail === undefined
-      ? before
-      : [...before, ...Array<string>(Math.max(8 - before.length - after.length, 0)).fill("0"), ...after];
-  return `address ${groups
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(":")}`;
+  const host = readHost(source);
+  return `address ${networkOf(host.kind === "address" ? host.address : source)}`;
 }

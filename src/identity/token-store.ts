@@ -1,10 +1,11 @@
 /** Where tokens are kept: a libSQL file in the data folder, with a view in memory that logins and operations are checked against. */
-import { closeSync, openSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, statSync } from "node:fs";
 import { join } from "node:path";
 import Database from "libsql";
 import * as v from "valibot";
 import type { Identity, SubjectKind } from "../core/identity.ts";
 import type { TimeMs } from "../core/session.ts";
+import { messageOf } from "../core/message-of.ts";
 import { StoreError } from "./store-error.ts";
 import { formatToken, newToken } from "./token.ts";
 import { hashSecret, openTokenKey } from "./token-key.ts";
@@ -98,7 +99,7 @@ export class TokenStore {
   private constructor(folder: string, path: string) {
     this.#path = path;
     // Made here first, so that it and the files SQLite puts beside it are the owner's only.
-    closeSync(openSync(path, "a", 0o600));
+    if (!existsSync(path)) closeSync(openSync(path, "a", 0o600));
     this.#inode = statSync(path).ino;
     this.#database = new Database(path, { timeout: BUSY_TIME_MS_MAX });
     try {
@@ -278,8 +279,4 @@ function isMadeOf(text: string, charsMax: number, alphabet: string): boolean {
   if (text.length === 0 || text.length > charsMax) return false;
   for (const char of text) if (!alphabet.includes(char)) return false;
   return true;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -26,6 +26,7 @@ export class TokenAuthenticator implements Authenticator {
   }
 
   async authenticate(claim: Claim): Promise<Identity | Refusal> {
+    if (claim.method !== "token") return notValid();
     const token = parseToken(claim.secret) ?? NOBODY;
     try {
       const isAdmitted = await this.#limits.admit(
@@ -44,6 +45,10 @@ export class TokenAuthenticator implements Authenticator {
       if (error instanceof StoreError) return unreachable();
       throw error;
     }
+  }
+
+  knowsKey(): boolean {
+    return false;
   }
 
   /** Cheap enough for every operation: one look into a map, and every second one at the file. */

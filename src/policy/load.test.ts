@@ -20,7 +20,10 @@ describe("a good set", () => {
   test("loads without a word", async () => {
     const files = setOf({
       "permits/a.yaml": rulesFile("Permits", `  - id: one\n    ${SUBJECT}\n    ${TARGET}\n    ${ACTION}`),
-      "guards/deep/er/b.yaml": rulesFile("Guards", `  - id: two\n    ${ACTION}\n    deny: No.`),
+      "guards/deep/er/b.yaml": rulesFile(
+        "Guards",
+        `  - id: two\n    action: { tiny: { verbs: [drop] } }\n    deny: No.`,
+      ),
       "README.md": "ignored",
       ".hidden/x.yaml": "ignored: too",
     });
@@ -62,6 +65,61 @@ describe("a good set", () => {
     expect(await digest(setOf({ "permits/a.yaml": `${permit} `, "permits/b.yaml": "x" }))).not.toBe(first);
   });
 });
+
+test("a permit for any subject is for agents and services too, and without kinds for people alone", async () => {
+  const kindsOf = async (subject: string) => {
+    const permit = rulesFile("Permits", `  - id: one\n    subject: ${subject}\n    ${TARGET}\n    ${ACTION}`);
+    return withFolder(setOf({ "permits/a.yaml": permit }), async (dir) => {
+      const { rules } = await loadPolicies(dir, [TINY, OTHER], TARGETS);
+      return rules.map((rule) => rule.subject.kinds);
+    });
+  };
+  expect(await kindsOf("{ any: true }")).toEqual([null]);
+  expect(await kindsOf("{ groups: [ops] }")).toEqual([new Set(["human"])]);
+  expect(await kindsOf("{ kinds: [agent, service] }")).toEqual([new Set(["agent", "service"])]);
+});
+
+test("the rules of a set are in the order of their ids, wherever they stand", async () => {
+  const permit = (id: string): string => `  - id: ${id}\n    ${SUBJECT}\n    ${TARGET}\n    ${ACTION}`;
+  const files = setOf({
+    "permits/a.yaml": rulesFile("Permits", `${permit("d")}\n${permit("b")}`),
+    "permits/b.yaml": rulesFile("Permits", `${permit("c")}\n${permit("a")}`),
+  });
+  await withFolder(files, async (dir) => {
+    const { rules, canonical } = await loadPolicies(dir, [TINY, OTHER], TARGETS);
+    expect(rules.map(({ id }) => id)).toEqual(["a", "b", "c", "d"]);
+    expect([...canonical.keys()]).toEqual(["a", "b", "c", "d"]);
+  });
+});
+
+test("a set is checked as a whole when its rules are sound", async () => {
+  const permit = `  - id: one\n    ${SUBJECT}\n    ${TARGET}\n    ${ACTION}`;
+  const guard = "  - id: none\n    action: { tiny: { verbs: [get] } }\n    deny: No.";
+  const files = { "permits/a.yaml": rulesFile("Permits", permit), "guards/a.yaml": rulesFile("Guards", guard) };
+  const seen = await problemsOf(setOf(files));
+  expect(seen.some((problem) => problem.includes("UNREACHABLE"))).toBe(true);
+  const broken = await problemsOf(setOf({ ...files, "guards/b.yaml": rulesFile("Guards", "  - id: bad") }));
+  expect(broken.some((problem) => problem.includes("UNREACHABLE"))).toBe(false);
+});
+
+test("a set has at most 10,000 rules", async () => {
+  const guards = (from: number, count: number): string =>
+    Array.from({ length: count }, (_, at) => `  - id: r${from + at}`).join("\n");
+  const defaults = "{ action: { tiny: { verbs: [drop] } }, deny: No. }";
+  const files = (extra: number): Files =>
+    setOf({
+      "permits/a.yaml": rulesFile("Permits", `  - id: one\n    ${SUBJECT}\n    ${TARGET}\n    ${ACTION}`),
+      ...Object.fromEntries(
+        Array.from({ length: 10 }, (_, at) => [
+          `guards/g${at}.yaml`,
+          rulesFile("Guards", guards(at * 1000, at === 9 ? 999 + extra : 1000), defaults),
+        ]),
+      ),
+    });
+  const isTooLarge = (problem: string): boolean => problem.includes("TOO_LARGE");
+  expect((await problemsOf(files(0))).filter(isTooLarge)).toEqual([]);
+  expect((await problemsOf(files(1))).filter(isTooLarge)).toHaveLength(1);
+}, 240_000);
 
 test("a set with an error has no rules at all", async () => {
   const permit = rulesFile("Permits", `  - id: one\n    ${SUBJECT}\n    ${TARGET}\n    ${ACTION}`);
@@ -157,9 +215,21 @@ describe("a mistake is told with its place and a way out:", () => {
       ["subject: { groups: [7f3c] }", TARGET, ACTION],
       'permits/a.yaml:5:25 error UNKNOWN_GROUP there is no group "7f3c". There is ops, devs',
     ],
-    ["a missing subject", [TARGET, ACTION], 'permits/a.yaml:4:5 error MISSING_KEY "one" has no subject'],
-    ["a missing target", [SUBJECT, ACTION], 'permits/a.yaml:4:5 error MISSING_KEY "one" has no target'],
-    ["a missing action", [SUBJECT, TARGET], 'permits/a.yaml:4:5 error MISSING_KEY "one" has no action'],
+    [
+      "a missing subject",
+      [TARGET, ACTION],
+      'permits/a.yaml:4:5 error MISSING_KEY "one" has no subject. A permit says to whom, such as subject: { groups: [...] }, or subject: { any: true }',
+    ],
+    [
+      "a missing target",
+      [SUBJECT, ACTION],
+      'permits/a.yaml:4:5 error MISSING_KEY "one" has no target. A permit says where, such as target: { names: [...] }, or target: { any: true }',
+    ],
+    [
+      "a missing action",
+      [SUBJECT, TARGET],
+      'permits/a.yaml:4:5 error MISSING_KEY "one" has no action. A permit says what, such as action: { classes: [read] }, or action: { any: true }',
+    ],
     [
       "any beside something else",
       ["subject: { any: true, kinds: [agent] }", TARGET, ACTION],
@@ -170,6 +240,11 @@ describe("a mistake is told with its place and a way out:", () => {
       ["subject: {}", TARGET, ACTION],
       "permits/a.yaml:5:14 error BAD_VALUE this says nothing. Write any: true, or names, groups, kinds or owners",
     ],
+    ...["subject: []", "subject: [a]", "subject: [{ kinds: [human] }]"].map((subject): [string, string[], string] => [
+      `a list for a map: ${subject}`,
+      [subject, TARGET, ACTION],
+      "permits/a.yaml:5:14 error WRONG_TYPE expected a map, not a list",
+    ]),
     [
       "an empty block",
       [SUBJECT, TARGET, "action: {}"],
@@ -178,7 +253,7 @@ describe("a mistake is told with its place and a way out:", () => {
     [
       "an empty list",
       [SUBJECT, TARGET, "action: { tiny: { verbs: [] } }"],
-      "permits/a.yaml:7:30 error BAD_VALUE the list is empty",
+      "permits/a.yaml:7:30 error BAD_VALUE the list is empty. Write at least one item, or leave out the key",
     ],
     [
       "a name that is no text",
@@ -191,9 +266,24 @@ describe("a mistake is told with its place and a way out:", () => {
       'permits/a.yaml:7:31 error WRONG_TYPE expected a list, not "my.a". Write [my.a]',
     ],
     [
+      "a number for a list",
+      [SUBJECT, TARGET, "action: { tiny: { things: 1 } }"],
+      "permits/a.yaml:7:31 error WRONG_TYPE expected a list, not 1",
+    ],
+    [
+      "a map for a list",
+      [SUBJECT, TARGET, "action: { tiny: { things: { a: b } } }"],
+      "permits/a.yaml:7:31 error WRONG_TYPE expected a list, not a map",
+    ],
+    [
+      "nothing for a list",
+      [SUBJECT, TARGET, "action: { tiny: { things: } }"],
+      "permits/a.yaml:7:23 error WRONG_TYPE expected a list, not nothing",
+    ],
+    [
       "an action that is a word",
       [SUBJECT, TARGET, "action: any"],
-      'permits/a.yaml:7:13 error WRONG_TYPE expected a map or a list of maps, not "any". Write { any: true }',
+      'permits/a.yaml:7:13 error WRONG_TYPE expected a map or a list, not "any". Write { any: true }',
     ],
     [
       "a flag that YAML reads as text",
@@ -218,40 +308,16 @@ describe("a mistake is told with its place and a way out:", () => {
     [
       "a permit that denies",
       [SUBJECT, TARGET, ACTION, "deny: No."],
-      'permits/a.yaml:8:5 error UNKNOWN_KEY "deny" is not a key here. There is id, description, contact, subject, target, action, validFrom, validUntil, allowOpaque',
-    ],
-    [
-      "a key that this version cannot match",
-      [SUBJECT, TARGET, "action: { tiny: { words: [[a, b]] } }"],
-      'permits/a.yaml:7:23 error NOT_IN_THIS_VERSION "words" is not in this version. Remove it: a rule that is only half kept is refused',
+      'permits/a.yaml:8:5 error UNKNOWN_KEY "deny" is not a key here. There is id, description, contact, subject, target, action, condition, window, validFrom, validUntil, allowOpaque, activation, obligations',
     ],
   ])("%s", async (_, lines, expected) => {
     expect(await permitProblems(...lines)).toEqual([expected]);
   });
 
-  test.each(["condition", "window", "activation", "obligations"])(
-    "a permit's %s is not in this version",
-    async (key) => {
-      expect(await permitProblems(SUBJECT, TARGET, ACTION, `${key}: {}`)).toEqual([
-        `permits/a.yaml:8:5 error NOT_IN_THIS_VERSION "${key}" is not in this version. Remove it: a rule that is only half kept is refused`,
-      ]);
-    },
-  );
-
-  test.each(["condition", "window", "except", "mode", "require", "oblige"])(
-    "a guard's %s is not in this version, in a rule and in the defaults",
-    async (key) => {
-      const rule = `  - id: one\n    ${ACTION}\n    deny: No.\n    ${key}: enforce`;
-      const files = setOf({ "guards/a.yaml": rulesFile("Guards", rule, `{ ${key}: x }`) });
-      const message = `error NOT_IN_THIS_VERSION "${key}" is not in this version. Remove it: a rule that is only half kept is refused`;
-      expect(await problemsOf(files)).toEqual([`guards/a.yaml:3:13 ${message}`, `guards/a.yaml:8:5 ${message}`]);
-    },
-  );
-
   test("a guard that does not say deny", async () => {
     const files = setOf({ "guards/a.yaml": rulesFile("Guards", `  - id: one\n    ${ACTION}`) });
     expect(await problemsOf(files)).toEqual([
-      'guards/a.yaml:4:5 error MISSING_KEY "one" has no deny. A guard says deny: and a sentence for people',
+      'guards/a.yaml:4:5 error MISSING_KEY "one" has no deny. A guard says deny: and a sentence for people, require: { approval: { from: { groups: [...] } } }, or oblige: { limit: { rows: 100 } }',
     ]);
   });
 
@@ -263,7 +329,7 @@ describe("a mistake is told with its place and a way out:", () => {
     });
     expect(await problemsOf(files)).toEqual([
       'guards/a.yaml:7:9 error BAD_VALUE "Upper Case" cannot name a rule. Use lower-case letters, digits and hyphens, at most 64',
-      'guards/b.yaml:4:1 error DUPLICATE_ID the id "same" is taken by guards/a.yaml:4',
+      'guards/b.yaml:4:9 error DUPLICATE_ID the id "same" is taken by guards/a.yaml:4',
     ]);
   });
 
@@ -298,10 +364,8 @@ describe("the other files of a set:", () => {
     ]);
     const files = { "policy.yaml": "apiVersion: weir.dev/v1\nkind: PolicySet\nname: x\ntimeZone: Mars/Olympus\n" };
     expect(await problemsOf(files)).toEqual([
-      'policy.yaml:4:11 error BAD_VALUE there is no time zone "Mars/Olympus". Write an IANA name such as Europe/Berlin',
+      'policy.yaml:4:11 error BAD_VALUE there is no time zone "Mars/Olympus". Write an IANA name such as Europe/Berlin, or UTC',
     ]);
-    const later = { "policy.yaml": "apiVersion: weir.dev/v1\nkind: PolicySet\nname: x\napproval: { count: 2 }\n" };
-    expect((await problemsOf(later))[0]).toStartWith("policy.yaml:4:1 error NOT_IN_THIS_VERSION");
   });
 
   test("another version of the language is refused", async () => {
@@ -319,10 +383,29 @@ describe("the other files of a set:", () => {
       "catalog/d.yaml": "",
     });
     expect(await problemsOf(files)).toEqual([
-      "catalog/d.yaml error NOT_IN_THIS_VERSION the folder catalog is not in this version",
-      "guards/a.yaml:2:7 error WRONG_FOLDER a file of kind Permits does not belong here. Its place is permits/",
+      "catalog/d.yaml error WRONG_FOLDER no policy file belongs here. Policy files are policy.yaml, vocabulary.yaml, permits/, guards/, tests/",
+      "guards/a.yaml:2:7 error WRONG_FOLDER a file of kind Permits does not belong here. Its place is permits/, and here it is kind: Guards",
       "other/b.yaml error WRONG_FOLDER no policy file belongs here. Policy files are policy.yaml, vocabulary.yaml, permits/, guards/, tests/",
       'permits/c.yaml:1:7 error BAD_VALUE there is no such kind of file. Did you mean "Permits"?',
+    ]);
+  });
+
+  test("of a file in the wrong place, and of one without rules, nothing else is told", async () => {
+    const broken = rulesFile("Permits", "  - id: one\n    subject: { groups: [nobody] }");
+    const head = "apiVersion: weir.dev/v1\nkind: Permits\n";
+    const files = setOf({
+      "guards/a.yaml": broken,
+      "permits/b.yaml": "kind: 5",
+      "permits/c.yaml": "kind: [Permits]",
+      "permits/d.yaml": `${head}rules:\n`,
+      "permits/e.yaml": "",
+    });
+    expect(await problemsOf(files)).toEqual([
+      "guards/a.yaml:2:7 error WRONG_FOLDER a file of kind Permits does not belong here. Its place is permits/, and here it is kind: Guards",
+      "permits/b.yaml:1:7 error BAD_VALUE there is no such kind of file. There is PolicySet, Vocabulary, Permits, Guards, Tests",
+      "permits/c.yaml:1:7 error BAD_VALUE there is no such kind of file. There is PolicySet, Vocabulary, Permits, Guards, Tests",
+      "permits/d.yaml:3:1 error WRONG_TYPE expected a list, not nothing. Write rules: and below it a list, each item with - id: and a name for the rule",
+      "permits/e.yaml:1:1 error SYNTAX the file is empty. It begins with apiVersion: weir.dev/v1 and kind: Permits",
     ]);
   });
 
@@ -335,11 +418,9 @@ sets:
   about: [$round]
   Bad Name: [a]
   lost: [$nowhere]
-patterns: {}
 `;
     expect(await problemsOf(setOf({ "vocabulary.yaml": vocabulary }))).toEqual(
       [
-        'vocabulary.yaml:9:1 error NOT_IN_THIS_VERSION "patterns" is not in this version. Remove it: a rule that is only half kept is refused',
         'vocabulary.yaml:4:3 error BAD_VALUE the set "$builtin" is built in. Choose another name',
         'vocabulary.yaml:5:11 error BAD_VALUE the set "$about" contains itself',
         'vocabulary.yaml:6:11 error BAD_VALUE the set "$round" contains itself',
@@ -363,39 +444,35 @@ labels:
       'vocabulary.yaml:5:3 error TARGET_LABELS the target "far" lacks the label "site", which is required',
     ]);
   });
-
-  test("tests are read, and it is said that they are not run", async () => {
-    const file = (cases: string) =>
-      `apiVersion: weir.dev/v1\nkind: Tests\npeople: { bot: { kind: agent } }\ncases: ${cases}\n`;
-    expect(await problemsOf(setOf({ "tests/a.yaml": file("[{ as: bot, target: box, expect: deny }]") }))).toEqual([
-      "tests/a.yaml:4:1 warning TESTS_NOT_RUN the case is not run by this version",
-    ]);
-    expect(await problemsOf(setOf({ "tests/a.yaml": file("[]").replace("agent", "robot") }))).toEqual([
-      'tests/a.yaml:3:24 error BAD_VALUE "robot" is not a value here. There is human, agent, service',
-    ]);
-  });
 });
 
 describe("warnings:", () => {
   test.each([
     [
       ["subject: { any: true }", TARGET, ACTION],
-      "permits/a.yaml:5:5 warning PERMIT_FOR_ANY_SUBJECT one permits something to anybody, agents included",
+      "permits/a.yaml:5:5 warning PERMIT_FOR_ANY_SUBJECT one permits something to anybody, agents included. Name groups, or kinds such as [human]",
     ],
     [
       ["subject: { kinds: [agent] }", TARGET, ACTION],
-      "permits/a.yaml:4:5 warning AGENT_PERMIT_WITHOUT_END one permits something to agents for ever. Add validUntil",
+      'permits/a.yaml:4:5 warning AGENT_PERMIT_WITHOUT_END one permits something to agents for ever. Add validUntil, such as validUntil: "2030-12-31T00:00:00Z"',
     ],
     [
       [SUBJECT, 'target: { names: ["x*"] }', ACTION],
-      "permits/a.yaml:6:5 warning MATCHES_NOTHING one matches none of the configured targets",
+      "permits/a.yaml:6:5 warning MATCHES_NOTHING one matches none of the targets",
     ],
     [
       [SUBJECT, "target: { names: [box], labels: { env: [test] } }", ACTION],
-      "permits/a.yaml:6:5 warning MATCHES_NOTHING one matches none of the configured targets",
+      "permits/a.yaml:6:5 warning MATCHES_NOTHING one matches none of the targets",
     ],
   ])("%p", async (lines, expected) => {
     expect(await permitProblems(...lines)).toEqual([expected]);
+  });
+
+  test("none for agents until some day, nor for groups of people", async () => {
+    expect(
+      await permitProblems("subject: { kinds: [agent] }", TARGET, ACTION, `validUntil: "2030-12-31T00:00:00Z"`),
+    ).toEqual([]);
+    expect(await permitProblems("subject: { groups: [ops] }", TARGET, ACTION)).toEqual([]);
   });
 
   test("a set with warnings alone has its rules", async () => {
@@ -424,4 +501,13 @@ describe("warnings:", () => {
       expect(await checkPolicies(dir, [TINY], null)).toEqual([]);
     });
   });
+});
+
+test("a set that permits nothing is told so, and only when it has no errors", async () => {
+  const codesOf = (files: Files) =>
+    withFolder(setOf(files), async (dir) => (await checkPolicies(dir, [TINY], TARGETS)).map(({ code }) => code));
+  const guard = rulesFile("Guards", `  - id: one\n    ${ACTION}\n    deny: No.`);
+  expect(await codesOf({})).toEqual(["NOTHING_PERMITTED"]);
+  expect(await codesOf({ "guards/a.yaml": guard })).toEqual(["NOTHING_PERMITTED"]);
+  expect(await codesOf({ "guards/a.yaml": guard.replace("deny", "deyn") })).not.toContain("NOTHING_PERMITTED");
 });

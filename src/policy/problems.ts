@@ -11,17 +11,42 @@ export type ProblemCode =
   | "MISSING_KEY"
   | "WRONG_TYPE"
   | "BAD_VALUE"
-  | "NOT_IN_THIS_VERSION" // part of the language that this version cannot keep
   | "DUPLICATE_ID"
   | "UNKNOWN_TARGET"
   | "UNKNOWN_LABEL"
   | "UNKNOWN_GROUP"
   | "UNKNOWN_SET"
+  | "UNKNOWN_PATTERN"
+  | "UNKNOWN_CLASSIFIER"
+  | "UNKNOWN_WINDOW"
+  | "UNKNOWN_EXCEPTION"
+  | "UNKNOWN_PERSON" // a case of a test names nobody of its file
+  | "UNKNOWN_RULE" // a case of a test names a rule that there is not
+  | "UNKNOWN_GRANT" // `grant` or `grants` names no permit with activation
+  | "UNKNOWN_NAME" // a relation, column or tool that the catalog does not have
+  | "BAD_PATTERN" // a regular expression that cannot be read, costs too much, or does not do what its samples say
+  | "BAD_CONDITION"
+  | "CANNOT_BE_KEPT" // an obligation that an adapter can never keep
+  | "COLUMN_NOT_MASKED"
+  | "CATALOG_DIGEST" // a file of the catalog was changed by hand
+  | "TEST_FAILED" // the set does not do what one of its own tests says
   | "TARGET_LABELS" // a configured target lacks a required label or has a value that is not allowed
   | "MATCHES_NOTHING" // warnings from here on
+  | "NOTHING_PERMITTED"
+  | "NOT_KEPT_YET" // an obligation that this version does not keep
   | "PERMIT_FOR_ANY_SUBJECT"
   | "AGENT_PERMIT_WITHOUT_END"
-  | "TESTS_NOT_RUN";
+  | "CONDITION_COULD_BE_MATCHERS"
+  | "UNREACHABLE" // a permit that guards deny wherever it could count
+  | "SHADOWED" // a rule without which every decision would be the same
+  | "LIMIT_HAS_NO_EFFECT"
+  | "MASK_CONFLICT"
+  | "MASK_BECOMES_STRICTER" // a target cannot keep a mask as it is written
+  | "BLOCKS_UNREAD" // a guard that denies what cannot be read, because it could be what it names
+  | "NO_APPROVER"
+  | "PROGRAM_WITHOUT_ARGV"
+  | "CHECKS_INCOMPLETE" // the set is too large to compare all of its rules
+  | "UNTESTED_RULE"; // no case of a test is decided by the rule
 
 export type Problem = {
   readonly severity: "error" | "warning";

@@ -15,7 +15,11 @@ import {
   writeFiles,
 } from "../../test/policy-sets.ts";
 import type { Files } from "../../test/policy-sets.ts";
+import type { Access } from "../core/operation.ts";
+import type { LoadedSet } from "./load.ts";
 import { formatProblem, PolicyInvalid } from "./problems.ts";
+import type { Problem } from "./problems.ts";
+import { readFolder } from "./set/folder.ts";
 import { PolicyStore } from "./store.ts";
 import type { PolicyEvent } from "./store.ts";
 
@@ -50,7 +54,7 @@ async function withStore(
 ): Promise<void> {
   await withFolder(files, async (dir) => {
     const events = new Events();
-    const store = await PolicyStore.open(dir, [TINY], TARGETS, events.listen, FAST);
+    const store = await PolicyStore.open(dir, [TINY], TARGETS, events.listen, { times: FAST });
     try {
       await use(store, dir, events);
     } finally {
@@ -77,9 +81,10 @@ describe("opening", () => {
   test("makes a set active and says so", async () => {
     await withStore(GOOD, async (store, _, events) => {
       expect(store.epoch).toBe(1);
-      expect(events.all).toEqual([{ kind: "activated", digest: store.digest, commit: null }]);
+      expect(events.all).toEqual([{ kind: "activated", digest: store.digest, commit: null, name: "test", rules: 1 }]);
       expect(rulesOf(store)).toEqual(["first"]);
       expect(store.nextEdge(NOW)).toBe(Infinity);
+      expect([store.pattern("ticket"), store.pattern("nothing")]).toEqual(["T-[0-9]+", null]);
       expect(store.mayConnect(ann, operation(ann, [{ class: "connect", facts: {} }]), NOW).kind).toBe("permit");
     });
   });
@@ -87,7 +92,7 @@ describe("opening", () => {
   test("a broken set throws with every problem", async () => {
     await withFolder(setOf({ "permits/a.yaml": BROKEN, "guards/b.yaml": BROKEN }), async (dir) => {
       const events = new Events();
-      const opening = PolicyStore.open(dir, [TINY], TARGETS, events.listen, FAST);
+      const opening = PolicyStore.open(dir, [TINY], TARGETS, events.listen, { times: FAST });
       const error: unknown = await opening.catch((reason: unknown) => reason);
       expect(error).toBeInstanceOf(PolicyInvalid);
       if (!(error instanceof PolicyInvalid)) return;
@@ -112,6 +117,73 @@ describe("reloading", () => {
       expect(store.digest).not.toBe(digest);
       expect(rulesOf(store)).toEqual(["second"]);
       expect(events.all.map(({ kind }) => kind)).toEqual(["activated", "activated"]);
+    });
+  });
+
+  test("has nothing to say of a set without faults, also where no tests are run", async () => {
+    await withStore(GOOD, async (store, dir) => {
+      expect(await store.reload()).toEqual({ kind: "unchanged", problems: [] });
+      writeFiles(dir, { "permits/a.yaml": permit("second") });
+      expect(await store.reload()).toEqual({ kind: "activated", problems: [] });
+      writeFiles(dir, {
+        "guards/a.yaml": rulesFile("Guards", "  - { id: no, action: { classes: [define] }, deny: No. }"),
+      });
+      expect(await store.reload()).toEqual({ kind: "activated", problems: [] });
+    });
+  });
+
+  test("refuses a folder that never stays as it is while it is read", async () => {
+    await withStore(GOOD, async (store, dir) => {
+      let writes = 0;
+      let isWriting = true;
+      const write = (): void => {
+        if (!isWriting) return;
+        writeFiles(dir, { "permits/a.yaml": `${permit("second")}#${"x".repeat(writes++ % 1000)}\n` });
+        setImmediate(write);
+      };
+      write();
+      const result = await store.reload();
+      isWriting = false;
+      expect(result.kind).toBe("rejected");
+      expect(result.problems.map(formatProblem)).toEqual([
+        ". error UNREADABLE the policy folder keeps changing while it is read",
+      ]);
+      expect(rulesOf(store)).toEqual(["first"]);
+      expect((await store.reload()).problems).toEqual([]);
+      expect(rulesOf(store)).toEqual(["second"]);
+    });
+  });
+
+  test("tells of another set once it is active, and of nothing else", async () => {
+    await withStore(GOOD, async (store, dir) => {
+      const told: [number, readonly string[]][] = [];
+      store.onChange(() => told.push([store.epoch, rulesOf(store)]));
+      await store.reload();
+      writeFiles(dir, { "permits/a.yaml": "nonsense" });
+      await store.reload();
+      expect(told).toEqual([]);
+      writeFiles(dir, { "permits/a.yaml": permit("second") });
+      await store.reload();
+      expect(told).toEqual([[2, ["second"]]]);
+    });
+  });
+
+  test("masks by the set that is active now", async () => {
+    const masking = (columns: string) => ({
+      "guards/m.yaml": rulesFile(
+        "Guards",
+        `- { id: m, action: { tiny: { columns: [${columns}] } }, oblige: { mask: [{ with: hash }] } }`,
+      ),
+    });
+    await withStore({ ...GOOD, ...masking("a.x") }, async (store, dir) => {
+      const asked = ["a.x", "a.y"].map((column): Access => ({ class: "read", facts: { columns: [column] } }));
+      const hash = { with: "hash" as const };
+      expect(store.masks(ann, asked, NOW)).toEqual([{ transform: hash, predicates: "masked" }, null]);
+      expect(store.maskTransforms(ann.target, asked)).toEqual([[hash], []]);
+      writeFiles(dir, masking("a.y"));
+      await store.reload();
+      expect(store.masks(ann, asked, NOW)).toEqual([null, { transform: hash, predicates: "masked" }]);
+      expect(store.maskTransforms(ann.target, asked)).toEqual([[], [hash]]);
     });
   });
 
@@ -159,7 +231,7 @@ describe("reloading", () => {
       const listen = () => {
         if (isLogBroken) throw new Error("no log");
       };
-      const store = await PolicyStore.open(dir, [TINY], TARGETS, listen, FAST);
+      const store = await PolicyStore.open(dir, [TINY], TARGETS, listen, { times: FAST });
       writeFiles(dir, { "permits/a.yaml": permit("second") });
       isLogBroken = true;
       await expect(store.reload()).rejects.toThrow("no log");
@@ -202,7 +274,7 @@ describe("watching", () => {
       writeFiles(dir, GOOD);
       writeFiles(join(parent, "next"), setOf({ "permits/a.yaml": permit("second") }));
       const events = new Events();
-      const store = await PolicyStore.open(dir, [TINY], TARGETS, events.listen, FAST);
+      const store = await PolicyStore.open(dir, [TINY], TARGETS, events.listen, { times: FAST });
       store.watch();
       const told = events.next();
       renameSync(dir, join(parent, "old"));
@@ -266,7 +338,7 @@ describe("the commit", () => {
       git(parent, "init", "-q");
       git(parent, "add", ".");
       git(parent, "commit", "-q", "-m", "one");
-      const store = await PolicyStore.open(join(parent, "policies"), [TINY], TARGETS, () => {}, FAST);
+      const store = await PolicyStore.open(join(parent, "policies"), [TINY], TARGETS, () => {}, { times: FAST });
       expect(store.commit).toBe(git(parent, "rev-parse", "HEAD"));
       store.close();
     });
@@ -285,6 +357,144 @@ describe("the commit", () => {
       git(dir, "commit", "-q", "-a", "-m", "two");
       expect(await told).toMatchObject({ kind: "activated", digest: store.digest });
       expect(store.commit).toBe(git(dir, "rev-parse", "HEAD"));
+    });
+  });
+});
+
+describe("the set's own tests", () => {
+  const failure: Problem = {
+    severity: "error",
+    file: "tests/a.yaml",
+    line: 3,
+    column: 5,
+    code: "TEST_FAILED",
+    message: "it permits",
+    suggestion: "",
+  };
+  const guard = (id: string, more = "") =>
+    rulesFile("Guards", `  - id: ${id}\n    action: { classes: [write] }\n    deny: No.\n${more}`);
+
+  /** A store whose tests fail as long as `failing` holds; `running` is called when they are run. */
+  async function withTests(
+    use: (parts: {
+      store: PolicyStore;
+      dir: string;
+      events: Events;
+      state: { failures: readonly Problem[]; runs: number; activeWhenRun: readonly string[] };
+    }) => Promise<void>,
+  ): Promise<void> {
+    const state: { failures: readonly Problem[]; runs: number; activeWhenRun: readonly string[] } = {
+      failures: [],
+      runs: 0,
+      activeWhenRun: [],
+    };
+    await withFolder(GOOD, async (dir) => {
+      const events = new Events();
+      let store: PolicyStore | null = null;
+      const verify = async (set: LoadedSet) => {
+        state.runs++;
+        state.activeWhenRun = store === null ? [] : [store.digest, set.folder.digest];
+        return state.failures;
+      };
+      store = await PolicyStore.open(dir, [TINY], TARGETS, events.listen, { verify, times: FAST });
+      try {
+        await use({ store, dir, events, state });
+      } finally {
+        store.close();
+      }
+    });
+  }
+
+  test("are run before a set becomes active, and not for the same one", async () => {
+    await withTests(async ({ store, dir, state }) => {
+      expect(state.runs).toBe(1);
+      await store.reload();
+      expect(state.runs).toBe(1);
+      const { digest } = store;
+      writeFiles(dir, { "permits/a.yaml": permit("second") });
+      expect((await store.reload()).kind).toBe("activated");
+      expect(state.runs).toBe(2);
+      expect(state.activeWhenRun[0]).toBe(digest);
+    });
+  });
+
+  test("keep a set that fails them out", async () => {
+    await withTests(async ({ store, dir, events, state }) => {
+      writeFiles(dir, { "permits/a.yaml": permit("second") });
+      state.failures = [failure];
+      expect(await store.reload()).toEqual({ kind: "rejected", problems: [failure] });
+      expect(rulesOf(store)).toEqual(["first"]);
+      expect(events.all.map(({ kind }) => kind)).toEqual(["activated", "rejected"]);
+      state.failures = [];
+      expect((await store.reload()).kind).toBe("activated");
+      expect(rulesOf(store)).toEqual(["second"]);
+    });
+  });
+
+  test("keep a gateway from starting with a set that fails them", async () => {
+    await withFolder(GOOD, async (dir) => {
+      const opening = PolicyStore.open(dir, [TINY], TARGETS, () => {}, { verify: async () => [failure], times: FAST });
+      await expect(opening).rejects.toThrow("it permits");
+      const crash = async () => {
+        throw new Error("no parser");
+      };
+      const crashing = PolicyStore.open(dir, [TINY], TARGETS, () => {}, { verify: crash, times: FAST });
+      await expect(crashing).rejects.toThrow("the tests cannot be run: no parser");
+    });
+  });
+
+  test("do not keep a set out after a restart that was active before it, and alarm", async () => {
+    await withFolder(GOOD, async (dir) => {
+      const events: PolicyEvent[] = [];
+      const open = async (last: string | null) =>
+        PolicyStore.open(dir, [TINY], TARGETS, (event) => events.push(event), {
+          verify: async () => [failure],
+          lastActive: async () => last,
+          times: FAST,
+        });
+      await expect(open(null)).rejects.toThrow("it permits");
+      await expect(open("another digest")).rejects.toThrow("it permits");
+      const { digest } = await readFolder(dir);
+      const store = await open(digest);
+      store.close();
+      expect(events.map(({ kind }) => kind)).toEqual(["activated", "alarmed"]);
+      expect(events.at(-1)).toEqual({ kind: "alarmed", digest, problems: [failure] });
+    });
+  });
+
+  test("do not keep an emergency deny out, and alarm afterwards", async () => {
+    await withTests(async ({ store, dir, events, state }) => {
+      state.failures = [failure];
+      writeFiles(dir, { "guards/now.yaml": guard("now") });
+      expect(await store.reload()).toEqual({ kind: "activated", problems: [failure] });
+      // It was active before its tests were run.
+      expect(state.activeWhenRun).toEqual([store.digest, store.digest]);
+      expect(store.decide(ann, operation(ann, [{ class: "write", facts: {} }]), NOW).rules).toEqual(["now"]);
+      expect(events.all.slice(1)).toEqual([
+        { kind: "activated", digest: store.digest, commit: null, name: "test", rules: 2 },
+        { kind: "alarmed", digest: store.digest, problems: [failure] },
+      ]);
+    });
+  });
+
+  test.each([
+    ["a guard with an exception", { "guards/now.yaml": guard("now", "    except: [{ unread: true, reason: x }]\n") }],
+    ["a permit beside the guard", { "guards/now.yaml": guard("now"), "permits/b.yaml": permit("more") }],
+    ["another permit changed", { "guards/now.yaml": guard("now"), "permits/a.yaml": permit("second") }],
+    ["an error", { "guards/now.yaml": guard("now"), "permits/b.yaml": BROKEN }],
+  ])("keep out what is more than that: %s", async (_, files) => {
+    await withTests(async ({ store, dir, state }) => {
+      state.failures = [failure];
+      writeFiles(dir, files);
+      expect((await store.reload()).kind).toBe("rejected");
+      expect(rulesOf(store)).toEqual(["first"]);
+    });
+  });
+
+  test("an emergency deny that breaks the set stays out", async () => {
+    await withTests(async ({ store, dir }) => {
+      writeFiles(dir, { "guards/now.yaml": guard("now").replace("deny", "deyn") });
+      expect((await store.reload()).kind).toBe("rejected");
     });
   });
 });

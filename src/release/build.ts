@@ -13,6 +13,9 @@ export async function buildBinary(outfile: string): Promise<void> {
   const result = await Bun.build({
     entrypoints: [join(ROOT, "src/cli/main.ts"), ...findWorkers(ROOT)],
     target: "bun",
+    format: "esm",
+    // Parsed at build time: a command then starts in a quarter of the time, for a tenth more of a file.
+    bytecode: true,
     minify: { syntax: true, whitespace: true, identifiers: false },
     naming: { entry: "[name].[ext]" },
     compile: { outfile, autoloadDotenv: false, autoloadBunfig: false },

@@ -1,17 +1,51 @@
 /** Cuts a byte stream into messages of one type byte, a 32-bit length that counts itself, and a body. Does no I/O. */
 
-/** A message, or a part of one that is too large to be collected. */
-export type Frame = {
+/**
+ * A message, or a part of one that is too large to be collected. It is named by its place in the chunk it came in: a
+ * view of each would cost more than all else that is done with most of them.
+ */
+export class Frame {
   readonly type: number;
   /** What the header announces for the whole body. */
   readonly bodyBytes: number;
-  /** As it came: with the header in the first part. */
-  readonly raw: Uint8Array;
-  /** The body's bytes in this part. */
-  readonly body: Uint8Array;
+  /** The chunk; the frame is what lies between `start` (with the header in the first part) and `end`. */
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly bodyStart: number;
+  readonly end: number;
   readonly isFirst: boolean;
   readonly isLast: boolean;
-};
+
+  constructor(
+    type: number,
+    bodyBytes: number,
+    bytes: Uint8Array,
+    start: number,
+    bodyStart: number,
+    end: number,
+    isFirst: boolean,
+    isLast: boolean,
+  ) {
+    this.type = type;
+    this.bodyBytes = bodyBytes;
+    this.bytes = bytes;
+    this.start = start;
+    this.bodyStart = bodyStart;
+    this.end = end;
+    this.isFirst = isFirst;
+    this.isLast = isLast;
+  }
+
+  /** As it came, as a view into the chunk. */
+  get raw(): Uint8Array {
+    return this.bytes.subarray(this.start, this.end);
+  }
+
+  /** The body's bytes in this part, as a view into the chunk. */
+  get body(): Uint8Array {
+    return this.bytes.subarray(this.bodyStart, this.end);
+  }
+}
 
 /** The stream is not made of messages; nothing after it can be read. */
 export class FramingError extends Error {
@@ -44,7 +78,12 @@ export class Framer {
     return this.#buffer.length - this.#position;
   }
 
-  /** Takes a chunk; it must not be changed afterwards, since frames are views into it. */
+  /** The rest of a message is still to come, the beginning of which was handed out. */
+  get isInMessage(): boolean {
+    return this.#bodyLeft > 0;
+  }
+
+  /** Takes a chunk; it must not be changed afterwards, since frames point into it. */
   push(chunk: Uint8Array): void {
     const left = this.bufferedBytes;
     if (left === 0) {
@@ -118,14 +157,8 @@ export class Framer {
   }
 
   #frame(start: number, bodyStart: number, end: number, isFirst: boolean): Frame {
-    return {
-      type: this.#type,
-      bodyBytes: this.#bodyBytes,
-      raw: this.#buffer.subarray(start, end),
-      body: this.#buffer.subarray(bodyStart, end),
-      isFirst,
-      isLast: this.#bodyLeft === 0,
-    };
+    const isLast = this.#bodyLeft === 0;
+    return new Frame(this.#type, this.#bodyBytes, this.#buffer, start, bodyStart, end, isFirst, isLast);
   }
 }
 

@@ -35,6 +35,23 @@ describe("gathering", () => {
     expect(socket.calls).toEqual(["abc", "d"]);
   });
 
+  test("of a chunk only the part is sent, gathered or not, also when the socket takes less", async () => {
+    const socket = new FakeSocket();
+    const outbox = new Outbox(socket);
+    outbox.writePart(bytes("abcdef"), 1, 3);
+    outbox.writePart(bytes("abcdef"), 4, 5);
+    await Promise.resolve();
+    expect(socket.calls).toEqual(["bce"]);
+    outbox.writePart(bytes(`<${"L".repeat(100_000)}>`), 1, 100_001);
+    expect(socket.calls[1]).toBe("L".repeat(100_000));
+    socket.room = 10;
+    expect(outbox.writePart(bytes(`<${"M".repeat(100_000)}>`), 1, 100_001)).toBe(false);
+    outbox.writePart(bytes("<tail>"), 1, 5);
+    socket.room = Number.POSITIVE_INFINITY;
+    outbox.drain();
+    expect(socket.calls.slice(2).join("")).toBe(`${"M".repeat(100_000)}tail`);
+  });
+
   test("two connections in one turn keep apart", async () => {
     const [one, two] = [new FakeSocket(), new FakeSocket()];
     const [a, b] = [new Outbox(one), new Outbox(two)];

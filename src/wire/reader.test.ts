@@ -45,6 +45,38 @@ test("a view into the middle of a buffer ends where it ends", () => {
   expect(reader.u16()).toBe(0x0203);
 });
 
+test("what lies between two places is read as if there were nothing else", () => {
+  const bytes = new Uint8Array([97, 0, 98, 0, 99, 0]);
+  const reader = new Reader(bytes, 2, 3);
+  expect(reader.shortAscii()).toBeNull();
+  expect(codeOf(() => reader.cstring())).toBe("WIRE_NO_TERMINATOR");
+  expect(codeOf(() => reader.u16())).toBe("WIRE_SHORT");
+  expect([reader.position, reader.remaining, ...reader.rest()]).toEqual([0, 1, 98]);
+  reader.end();
+  expect(new Reader(bytes, 2, 4).text()).toBe("b");
+  for (const [start, end] of [
+    [-1, 2],
+    [3, 2],
+    [0, 7],
+    [Number.NaN, 2],
+  ]) {
+    expect(() => new Reader(bytes, start, end)).toThrow(RangeError);
+  }
+});
+
+test("a short text of plain ASCII is read whole, any other is left to be read otherwise", () => {
+  for (const text of ["", "a", "sixteen letters!"]) {
+    const reader = new Reader(encode(`${text}\0rest`));
+    expect(reader.shortAscii()).toBe(text);
+    expect(reader.remaining).toBe(4);
+  }
+  for (const text of ["seventeen letters", "é\0", "not terminated"]) {
+    const reader = new Reader(encode(text));
+    expect(reader.shortAscii()).toBeNull();
+    expect(reader.position).toBe(0);
+  }
+});
+
 describe("each method refuses what is not there and stays where it was", () => {
   const cases: Readonly<Record<string, (reader: Reader) => unknown>> = {
     WIRE_SHORT: (reader) => reader.i32(),

@@ -14,24 +14,35 @@ export function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
+const SHORT_BYTES_MAX = 16;
+
 /** A bounded reader over one message's body. Every method throws a `WireError` rather than answer with less. */
 export class Reader {
   private readonly source: Uint8Array;
-  private at = 0;
+  private readonly start: number;
+  private readonly limit: number;
+  private at: number;
 
-  /** What is handed out later are views into `bytes`: whoever keeps them past its life copies them. */
-  constructor(bytes: Uint8Array) {
+  /**
+   * Reads from `start` to `end`, or all. What is handed out later are views into `bytes`: whoever keeps them past its
+   * life copies them.
+   */
+  constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
+    if (!(start >= 0 && start <= end && end <= bytes.length)) throw new RangeError("a reader reaches past its bytes");
     this.source = bytes;
+    this.start = start;
+    this.limit = end;
+    this.at = start;
   }
 
   /** How many bytes have been read. */
   get position(): number {
-    return this.at;
+    return this.at - this.start;
   }
 
   /** How many bytes are left. */
   get remaining(): number {
-    return this.source.length - this.at;
+    return this.limit - this.at;
   }
 
   u8(): number {
@@ -71,10 +82,11 @@ export class Reader {
   cstring(bytesMax = Number.MAX_SAFE_INTEGER): Uint8Array {
     const at = this.at;
     const end = this.source.indexOf(0, at);
-    if (end < 0 || end - at > bytesMax) {
+    const isTerminated = end >= 0 && end < this.limit;
+    if (!isTerminated || end - at > bytesMax) {
       throw new WireError(
         "WIRE_NO_TERMINATOR",
-        end < 0 ? "a string is not terminated" : `a string is longer than ${bytesMax} bytes`,
+        isTerminated ? `a string is longer than ${bytesMax} bytes` : "a string is not terminated",
       );
     }
     this.at = end + 1;
@@ -86,6 +98,25 @@ export class Reader {
     return decodeUtf8(this.cstring(bytesMax));
   }
 
+  /**
+   * The text up to the next NUL when it is plain ASCII and short, as most names are: quicker than a view and a decoder.
+   * Null, with nothing read, when it is not.
+   */
+  shortAscii(): string | null {
+    const end = Math.min(this.limit, this.at + SHORT_BYTES_MAX + 1);
+    let text = "";
+    for (let at = this.at; at < end; at++) {
+      const byte = this.byte(at);
+      if (byte === 0) {
+        this.at = at + 1;
+        return text;
+      }
+      if (byte > 0x7f) return null;
+      text += String.fromCharCode(byte);
+    }
+    return null;
+  }
+
   /** Throws WIRE_SHORT unless `count` items of at least `bytesEach` bytes can still follow: call it before making room for them. */
   expect(count: number, bytesEach: number): void {
     if (count * bytesEach > this.remaining) throw this.short();
@@ -93,7 +124,7 @@ export class Reader {
 
   /** Throws WIRE_TRAILING unless everything was read. */
   end(): void {
-    if (this.at !== this.source.length) {
+    if (this.at !== this.limit) {
       throw new WireError("WIRE_TRAILING", `${this.remaining} bytes follow the last field`);
     }
   }
@@ -101,7 +132,7 @@ export class Reader {
   private skip(length: number): number {
     const at = this.at;
     // A negative length and NaN fail the comparison too.
-    if (!(length >= 0 && length <= this.source.length - at)) throw this.short();
+    if (!(length >= 0 && length <= this.limit - at)) throw this.short();
     this.at = at + length;
     return at;
   }

@@ -1,9 +1,10 @@
 /**
- * Runs the tests of libpq's pipeline mode (PostgreSQL's src/test/modules/libpq_pipeline) directly and through a gateway.
+ * Runs the tests of libpq's pipeline mode (PostgreSQL's src/test/modules/libpq_pipeline) through a gateway.
  * Each is a program's exit status; for most the protocol's trace is also compared with the expected one.
  *
  * bun test/conformance/libpq-pipeline.ts [--direct]
- *     Starts a server, and then another with a gateway (a permit-all policy, audit on) in front of it.
+ *     Starts a server with a gateway (a permit-all policy, audit on) in front of it. When some do not pass, they are run
+ *     on another server without it. `--direct` does that alone.
  *
  * bun test/conformance/libpq-pipeline.ts --host H --port P --user U [--password TOKEN] [--dbname NAME]
  *     Runs them against this address alone.
@@ -31,7 +32,7 @@ const { values: options } = parseArgs({
 
 /** As the suite itself runs them. */
 const ROWS = "700";
-const TEST_TIME_MS_MAX = 30_000;
+const TEST_TIME_MS_MAX = 300_000;
 
 type Result = { readonly test: string; readonly failure: string | null; readonly trace: "same" | "other" | "none" };
 
@@ -98,12 +99,11 @@ async function main(): Promise<boolean> {
     const password = options.password === undefined ? {} : { password: options.password };
     return runAll(tests, "through", connectionString({ host, port, user, dbname, ...password }));
   }
-  const direct = await onServer(async (server) => {
-    const { host, port } = server;
-    return runAll(tests, "directly", connectionString({ host, port, user: "postgres", dbname: "postgres" }));
-  });
-  if (options.direct) return direct;
-  // Another server: the expected traces hold notices about tables that are not there yet.
+  const directly = (): Promise<boolean> =>
+    onServer(async ({ host, port }) =>
+      runAll(tests, "directly", connectionString({ host, port, user: "postgres", dbname: "postgres" })),
+    );
+  if (options.direct) return directly();
   const through = await onServer(async (server) => {
     const gateway = await startGateway({ postgres: server });
     try {
@@ -114,7 +114,9 @@ async function main(): Promise<boolean> {
       await gateway.stop();
     }
   });
-  return direct && through;
+  // Another server: the expected traces hold notices about tables that are not there yet.
+  if (!through) await directly();
+  return through;
 }
 
 async function onServer<T>(use: (server: PostgresServer) => Promise<T>): Promise<T> {

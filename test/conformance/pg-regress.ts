@@ -16,6 +16,8 @@ export type Verdict = "ok" | "failed" | "ignored";
 export type RegressRun = {
   /** By name, in the order of the report. */
   readonly verdicts: ReadonlyMap<string, Verdict>;
+  /** What pg_regress ended with; 0: it ran all tests, and none failed. */
+  readonly status: number;
   /** Holds a `.out` file for each test. */
   readonly resultsDir: string;
   readonly diffs: string;
@@ -46,21 +48,24 @@ export const MAKE_DATABASE = [
   `ALTER DATABASE ${REGRESSION} SET timezone_abbreviations TO 'Default'`,
 ].join(";\n");
 
-/** Tests that need little time and together use every message and most kinds of statement; each line runs at once. */
+/**
+ * Tests that need little time and together use every message and nearly every kind of statement that the suite has; each
+ * line runs at once. What is left out is long and more of the same: types beside other types, tables, functions and
+ * views beside others. And `random`, which fails by chance, as PostgreSQL's own schedules say.
+ */
 export const SUBSET = `
 test: test_setup
-test: boolean char name varchar text int2 int4 int8 oid float4 float8 bit numeric txid uuid enum money rangetypes
-test: strings numerology point date time timestamptz interval inet json jsonb arrays regex multirangetypes
+test: boolean char name varchar text int2 int4 int8 oid float4 float8 bit txid uuid enum money rangetypes
+test: strings numerology point date time timestamptz interval inet json arrays regex
 test: copy copyselect copydml insert insert_conflict
 test: create_misc create_operator create_procedure create_table create_type create_schema
 test: create_index create_view index_including
-test: create_aggregate create_function_sql create_cast create_am constraints triggers select inherit typed_table vacuum drop_if_exists updatable_views
-test: select_into select_distinct select_having subselect union case join aggregates transactions random portals update delete namespace prepared_xacts
-test: password identity generated groupingsets privileges
+test: create_aggregate create_function_sql create_cast create_am constraints select typed_table vacuum drop_if_exists
+test: select_into select_distinct select_having subselect union case join aggregates transactions portals update delete namespace prepared_xacts
+test: password identity groupingsets privileges
 test: psql psql_crosstab async dbsize
 test: rules
-test: foreign_data guc plancache limit plpgsql copy2 temp domain rangefuncs prepare conversion truncate sequence rowtypes returning largeobject with xml
-test: partition_join
+test: foreign_data guc plancache limit copy2 temp prepare conversion truncate sequence rowtypes returning largeobject with xml
 test: event_trigger
 test: stats
 `;
@@ -130,10 +135,11 @@ export async function runRegress(
     report += text;
     process.stderr.write(text);
   }
-  await child.exited;
+  const status = await child.exited;
   const diffs = join(output, "regression.diffs");
   return {
     verdicts: readReport(report),
+    status,
     resultsDir,
     diffs: existsSync(diffs) ? readFileSync(diffs, "utf8") : "",
     durationMs: performance.now() - begun,
@@ -152,6 +158,11 @@ export function readReport(report: string): ReadonlyMap<string, Verdict> {
   return verdicts;
 }
 
+/** Whether every test of the schedule ran, and came out as the suite expects. */
+export function isAsExpected({ status, verdicts }: RegressRun): boolean {
+  return status === 0 && verdicts.size > 0 && [...verdicts.values()].every((verdict) => verdict === "ok");
+}
+
 export type Difference = {
   readonly test: string;
   readonly direct: Verdict | "missing";
@@ -160,7 +171,7 @@ export type Difference = {
   readonly line: { readonly number: number; readonly direct: string; readonly through: string } | null;
 };
 
-/** The tests whose verdict or output is not the same in both runs. */
+/** The tests whose verdict or output is not the same in both runs, but for those whose failure the suite itself ignores. */
 export function compare(direct: RegressRun, through: RegressRun): readonly Difference[] {
   const names = new Set([...direct.verdicts.keys(), ...through.verdicts.keys()]);
   const differences: Difference[] = [];
@@ -169,6 +180,7 @@ export function compare(direct: RegressRun, through: RegressRun): readonly Diffe
       direct: direct.verdicts.get(test) ?? "missing",
       through: through.verdicts.get(test) ?? "missing",
     } as const;
+    if (Object.values(verdicts).includes("ignored")) continue;
     const line = firstDifference(outputOf(direct, test), outputOf(through, test));
     if (verdicts.direct !== verdicts.through || (line !== null && verdicts.through !== "ok")) {
       differences.push({ test, ...verdicts, line });

@@ -91,7 +91,9 @@ export function testDecisions(suite: Suite): void {
   test("a session's connect is recorded with its end", async () => {
     const client = await suite.session(suite.gateway, "connie");
     await client.close();
-    const connect = ({ leaf }: LogEntry): boolean => leaf.shape === "intent" && leaf.subject.name === "connie";
+    // What the client asked for to see that it was let in is recorded too.
+    const connect = ({ leaf }: LogEntry): boolean =>
+      leaf.shape === "intent" && leaf.subject.name === "connie" && leaf.operation.kind === "connect";
     expect(await recorded(suite.gateway, connect)).toMatchObject({ kind: "permit", outcome: "done" });
   });
 }

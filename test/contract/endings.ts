@@ -23,6 +23,8 @@ export function testVanishing(suite: Suite): void {
     const refused = expectRefusedLogin(await suite.tryLogin(gateway, token));
     expect(refused.code).toBe(suite.code("target_unavailable"));
     await target.letGo();
+    // Else what is left of this could be taken for what the next one holds.
+    await target.untilHeld(0);
     await target.comeBack();
     const again = await suite.connect(gateway, token);
     await expectToWork(suite, again);
@@ -104,6 +106,7 @@ export function testDrain(suite: Suite): void {
       await target.untilHeld(1);
       await gateway.stop("SIGKILL");
       await target.letGo();
+      await target.untilHeld(0);
       expect(openIntents(await entriesOf(folder))).not.toEqual([]);
       const next = await suite.startGateway({ folder });
       const entries = await entriesOf(folder);

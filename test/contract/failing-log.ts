@@ -45,7 +45,7 @@ export function testFailingLog(suite: Suite): void {
 /** Makes the log fail: somebody else holds its file, and no commit succeeds until the answer is called. */
 function seize(gateway: Gateway): () => void {
   const database = new Database(join(gateway.folder, "data", LOG_FILE));
-  database.exec("PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE");
+  database.exec("PRAGMA busy_timeout = 240000; BEGIN IMMEDIATE");
   return () => {
     database.exec("ROLLBACK");
     database.close();

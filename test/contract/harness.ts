@@ -45,6 +45,7 @@ export type Cause =
   | "denied"
   | "not_understood"
   | "login"
+  | "no target"
   | "ended login"
   | "limit"
   | "audit_unavailable"
@@ -56,6 +57,8 @@ export type AdapterHarness = {
   /** How policy names the things, as the value of `action:` in YAML's flow form. */
   readonly actions: { readonly permitted: string; readonly held: string; readonly denied: string };
   readonly codes: Readonly<Record<Cause, string>>;
+  /** The adapter's listener in weir.yaml, on any free port. */
+  readonly listen: Readonly<Record<string, unknown>>;
   startTarget(): Promise<ContractTarget>;
   /** Where the adapter's listener is bound, on 127.0.0.1. */
   portOf(gateway: Gateway): number;

@@ -43,6 +43,7 @@ export class Suite {
     const { settings } = this.target;
     const gateway = await startGateway({
       targets: { [OPEN]: settings, [CLOSED]: settings },
+      config: { listen: { postgres: { port: 0, tls: "off" }, [this.harness.adapter]: this.harness.listen } },
       policyFiles: policy(this.harness.actions),
       ...options,
     });

@@ -22,6 +22,8 @@ const RELATIONS: readonly (readonly [string, RelationKind, string])[] = [
   ["public.customers", "table", "id nickname"],
   ["public.notes", "table", "id body"],
   ["public.odd~name", "table", "id a~b"],
+  ["weir_masks.customers", "view", "id email"],
+  ["ext.pg_stat_statements", "view", "query calls"],
   ["pg_catalog.pg_class", "table", "oid relname relnamespace relkind relowner"],
   ["pg_catalog.pg_namespace", "table", "oid nspname"],
   ["pg_catalog.pg_attribute", "table", "attrelid attname attnum attisdropped"],
@@ -43,7 +45,7 @@ const BUILTIN_FUNCTIONS = `lower upper count sum now coalesce max min avg row_to
   pg_terminate_backend has_table_privilege pg_get_expr format_type version current_schemas pg_table_is_visible txid_current
   random text int4 date regclass substring extract btrim timezone like_escape similar_to_escape overlay position
   pg_advisory_lock row_number rank xmlexists jsonb_to_recordset json_populate_record bernoulli system regexp_replace
-  pg_get_functiondef json_build_object percentile_cont xpath similar_escape normalize is_normalized date_part
+  pg_get_functiondef pg_get_function_sqlbody json_build_object percentile_cont xpath similar_escape normalize is_normalized date_part
   jsonb_array_elements exists`;
 
 /** A catalog with the corpus's relations, functions, the operator, the cast and the domain, and a few of the server's. */
@@ -63,13 +65,18 @@ export function corpusCatalog(): Catalog {
   functions.set("substring", ["pg_catalog", "public"]);
   functions.set("shared", ["app", "public"]);
   functions.set("hidden", ["ext"]);
+  functions.set("_pg_truetypid", ["information_schema", "app"]);
+  functions.set("_pg_unheard", ["information_schema"]);
   const types = new Map<string, string[]>();
   for (const name of ["text", "int4", "regclass", "date", "json", "jsonb", "uuid", "xml"])
     types.set(name, ["pg_catalog"]);
   for (const name of ["order_status", "email_addr", "contact_card", "customers"]) types.set(name, ["app"]);
+  types.set("badge", ["public", "app"]);
   const conversions = new Map<string, readonly FunctionName[]>([
     ["app.contact_card", [{ schema: "app", name: "id_to_card" }]],
     ["app.email_addr", [{ schema: "app", name: "same_mail" }]],
+    ["app.badge", [{ schema: "app", name: "label" }]],
+    ["public.badge", [{ schema: "public", name: "shared" }]],
   ]);
   const schemas = new Set(["app", "public", "ext", "scratch", "pg_catalog", "information_schema"]);
   return {
@@ -87,6 +94,7 @@ export function corpusCatalog(): Catalog {
     },
     typeSchemas: (name) => types.get(name) ?? [],
     typeFunctions: (schema, name) => conversions.get(`${schema}.${name}`) ?? [],
+    typeFunctionsByOid: () => null,
   };
 }
 

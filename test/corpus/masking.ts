@@ -42,6 +42,11 @@ export function corpusSchema(): string {
   return readFileSync(join(FOLDER, "schema.sql"), "utf8");
 }
 
+/** Turns a copy of the corpus' database into its twin, which differs only in the secrets. */
+export function corpusTwin(): string {
+  return readFileSync(join(FOLDER, "schema-twin.sql"), "utf8");
+}
+
 export function attacks(): CorpusEntry[] {
   return entriesOf(read("attacks.json"));
 }
@@ -53,6 +58,12 @@ export function newerAttacks(): CorpusEntry[] {
 
 export function benignEntries(): CorpusEntry[] {
   return entriesOf(v.parse(v.looseObject({ entries: v.unknown() }), read("benign.json")).entries);
+}
+
+/** The columns that policy names, as `schema.relation.column`. */
+export function namedColumns(): readonly string[] {
+  const { masked } = v.parse(v.looseObject({ masked: Masked }), read("masked.json"));
+  return Object.entries(masked).flatMap(([relation, columns]) => columns.map((column) => `${relation}.${column}`));
 }
 
 /** Every masked column as `schema.relation.column`, those of views, partitions and generated columns too. */

@@ -1,14 +1,17 @@
-/** docs/operations.md: every message it explains is one that weir says, and with that SQLSTATE. */
+/** docs/operations.md: every message it explains is one that weir says, and with that SQLSTATE; every file of the data folder is named. */
 import { Glob } from "bun";
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { refusal, REFUSAL_CODES } from "../../src/core/decision.ts";
 import { sqlStateOf } from "../../adapters/postgres/refuse.ts";
-import { readPage, tableRows } from "./pages.ts";
+import { startGateway } from "../gateway.ts";
+import { fences, readPage, tableRows } from "./pages.ts";
 
 const ROOT = join(import.meta.dir, "../..");
-const ROWS = tableRows(readPage("docs/operations.md"), "message");
+const PAGE = readPage("docs/operations.md");
+const ROWS = tableRows(PAGE, "message");
 
 /** All that the product says, with the parts of each sentence that are filled in as they are in its sources. */
 const SOURCES = [...new Glob("{src,adapters}/**/*.ts").scanSync({ cwd: ROOT })]
@@ -26,8 +29,44 @@ for (const [message = "", state = ""] of ROWS) {
     const missing = parts.filter((part) => !SOURCES.includes(part));
     expect(missing).toEqual([]);
     if (!/^[0-9A-Z]{5}$/u.test(state)) return;
-    // Where PostgreSQL has a closer word: a wrong password, a limit that a statement passes.
-    const known = new Set(["28P01", "54000", ...REFUSAL_CODES.map((code) => sqlStateOf(refusal(code, "")))]);
+    // Where PostgreSQL has a closer word: a wrong password, a limit that a statement passes, an error raised by a function.
+    const known = new Set(["28P01", "54000", "P0001", ...REFUSAL_CODES.map((code) => sqlStateOf(refusal(code, "")))]);
     expect(known.has(state)).toBe(true);
   });
 }
+
+test("the files of the data folder are named", async () => {
+  const gateway = await startGateway({
+    tls: "auto",
+    targets: { db: { postgres: { host: "127.0.0.1", port: 1, database: "db", user: "weir", tls: "disable" } } },
+    config: {
+      listen: { postgres: { host: "127.0.0.1", port: 0 }, ssh: { host: "127.0.0.1", port: 0 } },
+    },
+  });
+  try {
+    await gateway.token("ann");
+    const found = readdirSync(join(gateway.folder, "data")).map((name) => name.replace(/-(?:wal|shm|journal)$/u, ""));
+    const cells = tableRows(PAGE, "file in `data`").map(([names = ""]) => names.replaceAll("`", ""));
+    const named = new Set(cells.flatMap((names) => names.split(", ")));
+    expect(found).toContain("audit.db");
+    expect(found.filter((name) => !named.has(name))).toEqual([]);
+  } finally {
+    await gateway.stop();
+  }
+}, 240_000);
+
+// systemd's own reading of the unit; other systems have none.
+test.skipIf(Bun.which("systemd-analyze") === null)("systemd takes the unit", () => {
+  const folder = mkdtempSync(join(tmpdir(), "weir-test-unit-"));
+  try {
+    const unit = fences(PAGE).find(({ language }) => language === "ini")?.text ?? "";
+    // A program that is there stands for the binary.
+    const [before = "", after = ""] = unit.split("/usr/local/bin/weir");
+    writeFileSync(join(folder, "weir.service"), `${before}${process.execPath}${after}`);
+    const verified = Bun.spawnSync(["systemd-analyze", "verify", "--man=no", join(folder, "weir.service")]);
+    expect(verified.stderr.toString()).not.toContain("weir.service");
+    expect(unit).toContain("ExecStart=/usr/local/bin/weir up ");
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

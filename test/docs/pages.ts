@@ -9,7 +9,12 @@ export type Fence = { readonly language: string; readonly text: string; readonly
 /** Paths from the top of the tree. */
 export function pagePaths(): readonly string[] {
   const top = readdirSync(ROOT).filter((name) => name.endsWith(".md"));
-  return [...top, ...readdirSync(join(ROOT, "docs")).map((name) => `docs/${name}`), "adapters/postgres/README.md"];
+  return [
+    ...top,
+    ...readdirSync(join(ROOT, "docs")).map((name) => `docs/${name}`),
+    "adapters/postgres/README.md",
+    "adapters/ssh/README.md",
+  ];
 }
 
 export function readPage(path: string): string {

@@ -8,7 +8,7 @@ import { runWeir, startGateway, type CommandResult, type Gateway } from "../gate
 import { startPostgres, type PostgresServer } from "../servers/postgres.ts";
 import { fences, readPage } from "./pages.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(240_000);
 
 const PAGE = readPage("docs/quickstart.md");
 const SHOP = readFileSync(join(import.meta.dir, "../../src/cli/demo/shop.sql"), "utf8");

@@ -70,8 +70,17 @@ describe("README.md", () => {
 
   test("shows what the demo says", () => {
     const tour = readFileSync(join(ROOT, "src/cli/demo.test.ts"), "utf8");
-    const shown = fences(page).find(({ text }) => text.startsWith("The agent asks"))?.text ?? "nothing";
-    expect(tour).toContain(shown.replace(/\(id \S+\)/u, "(id ID)"));
+    const shown = fences(page).filter(({ text }) => /^(The agent |What the log )/u.test(text));
+    expect(shown).toHaveLength(3);
+    for (const { text } of shown) {
+      const steady = text
+        .replaceAll(/\b[0-9a-f]{64}\b/gu, "HASH")
+        .replaceAll(/\bid [\dA-Z]+-[\dA-Z]+/gu, "id ID")
+        .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z {2}#\d+/gu, "TIME  #N");
+      const [heading = "", ...lines] = steady.split("\n");
+      expect(tour).toContain(heading);
+      expect(tour).toContain(lines.join("\n"));
+    }
   });
 
   test("shows policies that are a set", async () => {

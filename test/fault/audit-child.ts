@@ -11,7 +11,7 @@ function say(line: string): void {
   writeSync(1, `${line}\n`);
 }
 
-const log = await AuditLog.open({ folder, clock: { now: Date.now } });
+const log = await AuditLog.open({ folder, origin: "test", clock: { now: Date.now } });
 say("open");
 
 let failed = false;

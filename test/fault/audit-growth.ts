@@ -9,14 +9,14 @@ import { POLICY, sampleOperation, sampleSession } from "./audit-sample.ts";
 
 const [folder = "", operations = ""] = process.argv.slice(2);
 let now = 1_760_000_000_000;
-const log = await AuditLog.open({ folder, clock: { now: () => (now += 100) } });
+const log = await AuditLog.open({ folder, origin: "test", clock: { now: () => (now += 100) } });
 let made = 0;
 
 /** Nothing of what this hands over was seen before. */
 async function handOver(): Promise<void> {
   for (let i = 0; i < Number(operations); i++) {
     const n = made++;
-    const decision: Decision = { kind: "permit", rules: [`rule-${n}`], obligations: {} };
+    const decision: Decision = { kind: "permit", rules: [`rule-${n}`], observed: [], obligations: {} };
     const session = sampleSession(n);
     const intent = log.intent(
       sampleOperation(`op-${n}`, {

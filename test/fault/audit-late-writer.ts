@@ -3,10 +3,12 @@
  * then it commits. LATE=after: the same, but it commits only when the other has written to the log. LATE=next: it
  * starts only when the one before it has made that late commit.
  */
+import { join } from "node:path";
 import { workerData } from "node:worker_threads";
 import Database from "libsql";
 import { readSettings } from "../../src/audit/messages.ts";
 import { ORDER_SERVE, SharedRing } from "../../src/audit/ring.ts";
+import { LOG_FILE } from "../../src/audit/schema.ts";
 import { LogStore } from "../../src/audit/store.ts";
 
 const settings = readSettings(workerData);
@@ -15,7 +17,7 @@ const late = process.env["LATE"];
 
 /** Waits until the log has more entries than this. */
 function waitForMore(than: number): void {
-  const reader = new Database(settings.path);
+  const reader = new Database(join(settings.folder, LOG_FILE));
   const count = reader.prepare("SELECT count(*) FROM entry WHERE idx >= ?").raw(true);
   while (String(count.all([than])) === "0") Bun.sleepSync(10);
   reader.close();
@@ -23,12 +25,12 @@ function waitForMore(than: number): void {
 
 const { append } = LogStore.prototype;
 let commits = 0;
-LogStore.prototype.append = function appendLate(this: LogStore, ...group): void {
+LogStore.prototype.append = function appendLate(this: LogStore, ...group): string {
   if (++commits === 2 && late !== "next") {
     while (ring.order === ORDER_SERVE) Bun.sleepSync(10);
     if (late === "after") waitForMore(this.size);
   }
-  append.call(this, ...group);
+  return append.call(this, ...group);
 };
 
 // The entry of the log's opening is there from the start; the late commit is the next one.

@@ -4,10 +4,11 @@ import type { Accesses, Operation } from "../../src/core/operation.ts";
 import type { Policy } from "../../src/core/ports.ts";
 import type { Session } from "../../src/core/session.ts";
 
-export const PERMIT: Decision = { kind: "permit", rules: ["shop/agents-read"], obligations: {} };
+export const PERMIT: Decision = { kind: "permit", rules: ["shop/agents-read"], observed: [], obligations: {} };
 export const DENY: Decision = {
   kind: "deny",
   rules: ["shop/no-payroll"],
+  observed: [],
   refusal: {
     kind: "refusal",
     code: "denied",
@@ -26,6 +27,11 @@ export const POLICY: Policy = {
   decide: () => PERMIT,
   mayConnect: () => PERMIT,
   nextEdge: () => Number.POSITIVE_INFINITY,
+  masks: (_, accesses) => accesses.map(() => null),
+  maskTransforms: (_, accesses) => accesses.map(() => []),
+  mayCompare: (_, accesses) => accesses.map(() => false),
+  onChange: () => {},
+  pattern: () => null,
 };
 
 const ACCESSES: Accesses = [

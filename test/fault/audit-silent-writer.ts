@@ -5,5 +5,5 @@ import { ORDER_SERVE, SharedRing, STATE_SERVING } from "../../src/audit/ring.ts"
 
 const ring = new SharedRing(readSettings(workerData).buffer);
 ring.state = STATE_SERVING;
-parentPort?.postMessage({ kind: "serving" });
+parentPort?.postMessage({ kind: "serving", origin: "test", vkey: "", checkpoint: { size: 0, note: "" } });
 while (ring.order === ORDER_SERVE) ring.sleep(ring.head, 50);

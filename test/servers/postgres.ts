@@ -7,13 +7,13 @@ import {
   readdirSync,
   renameSync,
   rmSync,
-  chownSync,
   statfsSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir, userInfo } from "node:os";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { type Account, giveTo, ordinaryAccount, sweepFolders } from "./account.ts";
+import { freePort } from "./free-port.ts";
 
 export type PostgresOptions = {
   /**
@@ -59,18 +59,23 @@ const EXIT_CHECK_MS = 5;
 
 const OPEN_HBA = ["local all all trust", "host all all 127.0.0.1/32 trust"] as const;
 
+/** Of the servers that are started where no folder of binaries is named. */
+export function serverMajor(): number {
+  return majorOf(findBinaries());
+}
+
 /** Starts a server and resolves when it accepts connections; rejects with its log when it does not come up. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const bin = options.binDir ?? findBinaries();
-  const account = findAccount();
+  const account = ordinaryAccount();
   const base = baseFolder(account);
-  sweep(base);
+  sweepFolders(base);
   const template = ensureTemplate(bin, account, base);
   // The name starts with our process id: a later run removes what a killed one left behind.
   const folder = mkdtempSync(join(base, `run-${process.pid}-`));
   const dataDir = join(folder, "data");
   try {
-    give(folder, account);
+    giveTo(account, folder);
     run(account, ["cp", "-a", template, dataDir]);
     writeConfiguration(dataDir, options, account);
     for (let attempt = 1; ; attempt++) {
@@ -87,7 +92,6 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   }
 }
 
-type Account = { readonly prefix: readonly string[]; readonly uid: number; readonly gid: number };
 type Launched = { readonly child: Subprocess; readonly ready: boolean; readonly log: () => string };
 
 async function handOver(
@@ -166,8 +170,10 @@ function psql(bin: string, socketDir: string, port: number, sql: string, databas
   return result.stdout.toString().replace(/\n$/u, "");
 }
 
-/** The folder that holds initdb and postgres: Debian's newest, or the one on PATH, or the npm package's. */
+/** The folder that holds initdb and postgres: the one asked for, or Debian's newest, or the one on PATH, or the npm package's. */
 function findBinaries(): string {
+  const wanted = process.env["WEIR_TEST_POSTGRES_BIN"];
+  if (wanted !== undefined) return wanted;
   const debian = "/usr/lib/postgresql";
   const versions = existsSync(debian) ? readdirSync(debian) : [];
   const newest = versions
@@ -193,29 +199,10 @@ function majorOf(bin: string): number {
   return major;
 }
 
-/** PostgreSQL refuses to run as root: then it runs as the user `postgres`. */
-function findAccount(): Account {
-  const self = userInfo();
-  // Where the kernel can do it, the server gets SIGQUIT when the process that started it dies in whatever way.
-  const dies = which("setpriv") === null ? [] : ["setpriv", "--pdeathsig", "QUIT"];
-  if (self.uid !== 0) return { prefix: dies, uid: self.uid, gid: self.gid };
-  const uid = idOf("-u");
-  const gid = idOf("-g");
-  if (uid === null || gid === null || dies.length === 0) {
-    throw new Error("PostgreSQL cannot run as root, and there is no user `postgres` (or no setpriv) to run it as");
-  }
-  return { prefix: [...dies, `--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"], uid, gid };
-}
-
-function idOf(flag: "-u" | "-g"): number | null {
-  const result = Bun.spawnSync(["id", flag, "postgres"], { stderr: "ignore" });
-  return result.exitCode === 0 ? Number(result.stdout.toString()) : null;
-}
-
 function baseFolder(account: Account): string {
   const folder = join(temporaryFolder(), `weir-test-postgres-${account.uid}`);
   mkdirSync(folder, { recursive: true, mode: 0o755 });
-  give(folder, account);
+  giveTo(account, folder);
   return folder;
 }
 
@@ -227,28 +214,6 @@ function temporaryFolder(): string {
   return bavail * bsize >= MEMORY_FREE_BYTES_MIN ? memory : tmpdir();
 }
 
-function give(path: string, account: Account): void {
-  if (userInfo().uid === 0) chownSync(path, account.uid, account.gid);
-}
-
-/** Removes the folders of processes that were killed before they could. */
-function sweep(base: string): void {
-  for (const name of readdirSync(base)) {
-    const pid = Number(name.split("-")[1]);
-    if (!name.startsWith("run-") && !name.startsWith("new-")) continue;
-    if (Number.isInteger(pid) && !isAlive(pid)) rmSync(join(base, name), { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
-  }
-}
-
 /** The folder that initdb made, once per machine and version. Made aside and renamed, so that it is whole or not there. */
 function ensureTemplate(bin: string, account: Account, base: string): string {
   const version = Bun.spawnSync([join(bin, "postgres"), "--version"])
@@ -257,7 +222,7 @@ function ensureTemplate(bin: string, account: Account, base: string): string {
   const template = join(base, `template${version}`);
   if (existsSync(template)) return template;
   const aside = mkdtempSync(join(base, `new-${process.pid}-`));
-  give(aside, account);
+  giveTo(account, aside);
   run(account, [
     join(bin, "initdb"),
     `--pgdata=${join(aside, "data")}`,
@@ -280,7 +245,11 @@ function ensureTemplate(bin: string, account: Account, base: string): string {
 }
 
 function run(account: Account, command: readonly string[]): void {
-  const result = Bun.spawnSync([...account.prefix, ...command], { cwd: "/", stdout: "pipe", stderr: "pipe" });
+  const result = Bun.spawnSync([...account.becomes, ...account.dies, ...command], {
+    cwd: "/",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
   if (result.exitCode === 0) return;
   throw new Error(`${command.join(" ")}: ${result.stdout.toString()}${result.stderr.toString()}`);
 }
@@ -290,7 +259,7 @@ function writeConfiguration(dataDir: string, options: PostgresOptions, account: 
     const path = join(dataDir, name);
     rmSync(path, { force: true });
     writeFileSync(path, text, { mode: 0o600 });
-    give(path, account);
+    giveTo(account, path);
   };
   const settings: Record<string, string | number | boolean> = {
     fsync: false,
@@ -320,12 +289,15 @@ function writeConfiguration(dataDir: string, options: PostgresOptions, account: 
 }
 
 async function launch(bin: string, account: Account, folder: string, dataDir: string, port: number): Promise<Launched> {
-  const child = Bun.spawn([...account.prefix, join(bin, "postgres"), "-D", dataDir, "-p", `${port}`, "-k", folder], {
-    cwd: "/",
-    stdin: "ignore",
-    stdout: "ignore",
-    stderr: "pipe",
-  });
+  const child = Bun.spawn(
+    [...account.becomes, ...account.dies, join(bin, "postgres"), "-D", dataDir, "-p", `${port}`, "-k", folder],
+    {
+      cwd: "/",
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "pipe",
+    },
+  );
   child.unref();
   let log = "";
   const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -340,17 +312,4 @@ async function launch(bin: string, account: Account, folder: string, dataDir: st
   };
   void read();
   return { child, ready: await promise, log: () => log };
-}
-
-async function freePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const server = createServer();
-  server.once("error", reject);
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address();
-    server.close(() =>
-      address !== null && typeof address === "object" ? resolve(address.port) : reject(new Error("no port")),
-    );
-  });
-  return promise;
 }

@@ -2,7 +2,7 @@
 import type { Connection, Endpoint, Permit, Upstream } from "../../src/core/ports.ts";
 import { DirectDialer } from "../../src/dial/direct.ts";
 
-export const ANY_PERMIT: Permit = { operation: "test", obligations: {} };
+export const ANY_PERMIT: Permit = { operation: "test", rules: [], obligations: {} };
 
 /** Dials and wraps. `isLoopback` may be claimed to be otherwise. */
 export async function dialUpstream(
@@ -14,7 +14,9 @@ export async function dialUpstream(
     address: connection.address,
     isLoopback: options.isLoopback ?? connection.isLoopback,
     write: (_permit, bytes) => connection.write(bytes),
+    writePart: (_permit, bytes, start, end) => connection.writePart(bytes, start, end),
     startTls: async (_permit, tls) => connection.startTls(tls),
+    require: () => {},
     onData: (callback) => connection.onData(callback),
     onDrain: (callback) => connection.onDrain(callback),
     onClose: (callback) => connection.onClose(callback),

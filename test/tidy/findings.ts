@@ -41,7 +41,7 @@ const TOP_LEVEL: ReadonlySet<string> = new Set([
 /** Names that say nothing of their subject. */
 const EMPTY_NAMES: ReadonlySet<string> = new Set(["util", "utils", "helper", "helpers", "common", "misc", "shared"]);
 
-/** What every adapter's folder holds. */
+/** What every adapter's folder holds; one that has only a vocabulary yet is not an adapter. */
 const ADAPTER_FILES = [
   "adapter.ts",
   "listen.ts",
@@ -201,6 +201,14 @@ function checkAdapters(tree: Tree, add: Add): void {
   }
   const index = tree.get("adapters/index.ts") ?? "";
   for (const name of names) {
+    const isPlanned = !tree.has(`adapters/${name}/adapter.ts`) && tree.has(`adapters/${name}/vocabulary.ts`);
+    if (isPlanned) {
+      if (!tree.has(`adapters/${name}/README.md`)) add(`adapters/${name}`, 1, "a vocabulary has a README.md");
+      if (!index.includes(`"./${name}/vocabulary.ts"`)) {
+        add("adapters/index.ts", 1, `does not list the vocabulary ${name}`);
+      }
+      continue;
+    }
     for (const file of ADAPTER_FILES) {
       if (!tree.has(`adapters/${name}/${file}`)) add(`adapters/${name}`, 1, `an adapter has a ${file}`);
     }

@@ -159,8 +159,23 @@ const GUARDED_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   "information_schema.routines": ["routine_definition"],
 };
 
-/** True when reading these columns of this relation (`schema.name`) is part of every session. */
-export function isAmbientRelation(relation: string, columns: ReadonlySet<string>): boolean {
+const ROW_COUNT_COLUMNS: readonly string[] = ["relid", "schemaname", "relname", "n_live_tup"];
+
+/**
+ * Of relations that tell what other sessions do, the columns that tell nothing of that: about how many rows a table has
+ * (as pg_class does), by which Metabase lists tables; how a connection is encrypted, which pgAdmin asks first of all.
+ */
+const OPEN_COLUMNS: Readonly<Record<string, readonly string[]>> = {
+  "pg_catalog.pg_stat_all_tables": ROW_COUNT_COLUMNS,
+  "pg_catalog.pg_stat_user_tables": ROW_COUNT_COLUMNS,
+  "pg_catalog.pg_stat_gssapi": ["pid", "gss_authenticated", "encrypted"],
+  "pg_catalog.pg_stat_ssl": ["pid", "ssl", "version", "cipher", "bits"],
+};
+
+/** True when reading these columns of this relation (`schema.name`), all that are read, is part of every session. */
+export function isAmbientRelation(relation: string, columns: ReadonlySet<string>, areAllKnown = true): boolean {
+  const open = OPEN_COLUMNS[relation];
+  if (open !== undefined) return areAllKnown && [...columns].every((column) => open.includes(column));
   if (!IS_CATALOG_RELATION.has(relation)) return false;
   const guarded = GUARDED_COLUMNS[relation];
   return guarded === undefined || !guarded.some((column) => columns.has(column));

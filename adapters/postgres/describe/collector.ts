@@ -5,7 +5,9 @@ import { isAmbientRelation } from "./catalog-relations.ts";
 import { classOf } from "../vocabulary.ts";
 import type { Verb } from "../vocabulary.ts";
 import { joinIdentifier } from "./identifier.ts";
+import type { References } from "./references.ts";
 import type { ResolvedRelation } from "./resolver.ts";
+import { TrackedColumns } from "./tracked-columns.ts";
 
 /** One relation under one verb. The same object is handed out for every mention, so its columns come together. */
 export type RelationUse = {
@@ -18,7 +20,11 @@ export type RelationUse = {
   unfiltered: boolean | null;
   /** Rows are locked as well (FOR UPDATE and its like). */
   locked: boolean;
+  /** All columns that it has are taken together, by a `*` that stays, as a row or by NATURAL: one more would be among them. */
+  isWhole: boolean;
 };
+
+const NO_COLUMNS: ReadonlySet<string> = new Set();
 
 export class Collector {
   readonly #database: string;
@@ -26,11 +32,16 @@ export class Collector {
   readonly #functions = new Set<string>();
   #unknownFunctions: string | null = null;
   readonly #others: Access[] = [];
+  /** Null: the session is not governed. */
+  readonly references: References | null;
   /** The first thing that could not be resolved, as a sentence for people. */
   unresolved: string | null = null;
+  /** It sets search_path by a function. */
+  setsPath = false;
 
-  constructor(database: string) {
+  constructor(database: string, references: References | null) {
     this.#database = database;
+    this.references = references;
   }
 
   /** Mentions a relation under a verb. */
@@ -42,11 +53,13 @@ export class Collector {
         verb,
         class: accessClass,
         relation,
-        columns: new Set(),
+        columns: this.references?.columnsOf(relation) ?? new Set(),
         columnsUnknown: relation.columns === null,
         unfiltered: null,
         locked: false,
+        isWhole: false,
       };
+      if (use.columns instanceof TrackedColumns) use.columns.use = use;
       this.#uses.set(key, use);
       if (relation.unknownBecause !== null) this.unresolved ??= relation.unknownBecause;
     }
@@ -70,6 +83,16 @@ export class Collector {
       this.unresolved ??= "the procedure is not in the catalog";
       this.other(classOf("call"), "call", { functions: UNKNOWN }, { opaque: true });
     } else this.other(classOf("call"), "call", { functions: procedures });
+  }
+
+  /** Relations under their verbs, as mentioned. */
+  get uses(): Iterable<RelationUse> {
+    return this.#uses.values();
+  }
+
+  /** Functions that are not known to be safe, as `schema.name`. */
+  get functions(): ReadonlySet<string> {
+    return this.#functions;
   }
 
   /** Nothing has been gathered. */
@@ -135,7 +158,11 @@ export class Collector {
       );
     if (use.unfiltered !== null) facts["unfiltered"] = use.unfiltered;
     if (relation.unknownBecause !== null) return { class: accessClass, facts, opaque: true };
-    if (accessClass === "read" && relation.name !== null && isAmbientRelation(relation.name, use.columns)) {
+    // What is hidden of the server's own relations is not read.
+    const isHidden = this.references?.masked(relation)?.isServersOwn === true;
+    const read = isHidden ? NO_COLUMNS : use.columns;
+    const isAmbient = relation.name !== null && isAmbientRelation(relation.name, read, !use.columnsUnknown);
+    if (accessClass === "read" && isAmbient) {
       return { class: accessClass, facts, ambient: true };
     }
     return { class: accessClass, facts };

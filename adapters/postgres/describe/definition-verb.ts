@@ -100,6 +100,18 @@ export function changesMany(kind: string): boolean {
   return CHANGES_MANY.has(kind);
 }
 
+/** Statements that reach relations without naming them one by one. */
+const UNNAMED: ReadonlySet<string> = new Set([
+  "AlterTableMoveAllStmt",
+  "DropOwnedStmt",
+  "ImportForeignSchemaStmt",
+  "ReassignOwnedStmt",
+]);
+
+export function reachesUnnamed(kind: string): boolean {
+  return UNNAMED.has(kind);
+}
+
 /** Statements on a relation as a whole. */
 const WITHOUT_COLUMNS: ReadonlySet<string> = new Set([
   "AlterSeqStmt",

@@ -5,7 +5,15 @@ import type { Fields } from "../parser.ts";
 import type { Verb } from "../vocabulary.ts";
 import type { Collector } from "./collector.ts";
 import { DefinedNames } from "./defined-names.ts";
-import { changesMany, fixedVerb, keepsCatalog, namedVerb, refersToColumns, relationVerb } from "./definition-verb.ts";
+import {
+  changesMany,
+  fixedVerb,
+  keepsCatalog,
+  namedVerb,
+  reachesUnnamed,
+  refersToColumns,
+  relationVerb,
+} from "./definition-verb.ts";
 import { Evaluation } from "./evaluation.ts";
 import type { Surroundings } from "./expression.ts";
 import { isRelationKind, isTablePart, objectKind } from "./object-kind.ts";
@@ -46,7 +54,8 @@ export class DefinitionReader {
   #dispatch(kind: string, fields: Fields, around: Surroundings): boolean {
     const fixed = fixedVerb(kind);
     if (fixed !== undefined) {
-      this.#names.object(fixed);
+      if (reachesUnnamed(kind)) this.#names.unnamed(fixed);
+      else this.#names.object(fixed);
       if (changesMany(kind)) this.#names.redefineAll();
       return true;
     }
@@ -255,7 +264,10 @@ export class DefinitionReader {
       if (kind === "type") this.#names.object("alter type");
       else {
         const verb = verbOf("alter", kind);
-        const source = isRenaming ? this.#names.changed(verb, range) : this.#names.existing(verb, range);
+        const isColumn = objectType === "OBJECT_COLUMN";
+        const source = isRenaming
+          ? this.#names.changed(verb, range, isColumn)
+          : this.#names.existing(verb, range, isColumn);
         const column = source.columns.get(textOf(fields["subname"]));
         for (const base of column ?? []) base.use.columns.add(base.column);
       }
@@ -288,8 +300,9 @@ export class DefinitionReader {
     for (const { fields: item } of relations) {
       const range = bareOf(item["relation"]);
       if (!range) throw new NotUnderstood("a relation is missing");
-      const source = this.#names.existing(verb, range);
-      for (const column of namesOf(item["va_cols"])) {
+      const columns = namesOf(item["va_cols"]);
+      const source = this.#names.existing(verb, range, columns.length > 0);
+      for (const column of columns) {
         for (const base of source.columns.get(column) ?? []) base.use.columns.add(base.column);
       }
     }
@@ -326,7 +339,7 @@ function objectName(object: Node): string[] {
 
 /** A name as the RangeVar that it stands for. */
 function rangeOf(name: readonly string[]): Fields {
-  return { catalogname: name.at(-3) ?? "", schemaname: name.at(-2) ?? "", relname: name.at(-1) ?? "" };
+  return { schemaname: name.at(-2) ?? "", relname: name.at(-1) ?? "" };
 }
 
 function withSources(around: Surroundings, sources: readonly Source[]): Surroundings {

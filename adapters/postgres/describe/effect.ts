@@ -5,6 +5,7 @@ import type { StatementEffect } from "../analysis.ts";
 export const NO_EFFECT: StatementEffect = Object.freeze({
   copiesIn: false,
   copiesOut: false,
+  copyOptions: null,
   changesReading: false,
   changesCatalog: false,
   redefines: null,
@@ -14,6 +15,8 @@ export const NO_EFFECT: StatementEffect = Object.freeze({
   closesCursor: null,
   createsTemporary: null,
   transaction: null,
+  undoesReadOnly: false,
+  callsProcedure: false,
 });
 
 /** A statement that could not be read may have done anything. */

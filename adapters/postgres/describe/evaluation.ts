@@ -10,7 +10,7 @@ import { joinIdentifier } from "./identifier.ts";
 import { NODE_FIELDS } from "./node-fields.ts";
 import type { QueryReader } from "./query.ts";
 import type { Resolver } from "./resolver.ts";
-import { bareOf, listOf, namesOf, textOf } from "./tree.ts";
+import { bareOf, itemsOf, listOf, nameOf, namesOf, nodesOf, textOf } from "./tree.ts";
 
 export class Evaluation {
   readonly #collector: Collector;
@@ -42,9 +42,22 @@ export class Evaluation {
     else if (name === "SelectStmt") this.#queries.statement({ kind: name, fields: bareOf(field) ?? {} }, around);
     else if (name === "Constraint") this.#constraint(bareOf(field) ?? {}, around);
     else if (name === "PartitionCmd") this.#partition(bareOf(field), around);
+    else if (name === "AlterTableCmd") this.#tableCommand(bareOf(field) ?? {}, around);
     else if (COLUMN_NAMING_FIELDS.has(name) && !isFields(field)) this.#columnNames(field, around);
     // A type in a definition is not cast to.
     else if (name !== "typeName" && name !== "TypeName") this.fields(field, around);
+  }
+
+  /** INHERIT and NO INHERIT change what the parent shows; a column that gets another type is cast to it, row by row. */
+  #tableCommand(fields: Fields, around: Surroundings): void {
+    const { def: definition, ...rest } = fields;
+    const column = isFields(definition) ? bareOf(definition["ColumnDef"]) : null;
+    if (column && textOf(fields["subtype"]) === "AT_AlterColumnType")
+      this.#queries.expressions.type(bareOf(column["typeName"]), around);
+    const parent = isFields(definition) ? bareOf(definition["RangeVar"]) : null;
+    if (!parent) return this.fields({ ...rest, def: definition }, around);
+    this.#names.existing("alter table", parent);
+    this.fields(rest, around);
   }
 
   /** ATTACH and DETACH PARTITION change the partition too. */
@@ -58,6 +71,10 @@ export class Evaluation {
   #constraint(fields: Fields, around: Surroundings): void {
     const { pktable, pk_attrs: referenced, ...rest } = fields;
     this.fields(rest, around);
+    // EXCLUDE (column WITH operator): pairs of both.
+    for (const exclusion of nodesOf(fields["exclusions"]))
+      for (const part of itemsOf(exclusion))
+        if (part.kind === "List") this.#queries.expressions.operatorName(itemsOf(part).map(nameOf));
     const range = bareOf(pktable);
     if (!range) return;
     const schema = textOf(range["schemaname"]);
@@ -87,9 +104,8 @@ export class Evaluation {
 }
 
 const EXPRESSION_KINDS: ReadonlySet<string> = new Set([
-  ...Object.keys(NODE_FIELDS).filter(
-    (kind) => !["String", "Integer", "Float", "Boolean", "BitString", "List"].includes(kind),
-  ),
+  // In a definition, a list holds other things too.
+  ...Object.keys(NODE_FIELDS).filter((kind) => kind !== "List"),
   "ColumnRef",
   "A_Expr",
   "FuncCall",

@@ -1,10 +1,11 @@
 /** Reads FROM lists: relations, subqueries, functions and joins become the sources of a query level. */
 import type { Fields } from "../parser.ts";
-import type { RelationUse } from "./collector.ts";
+import type { Collector, RelationUse } from "./collector.ts";
 import { checkFields } from "./expression.ts";
 import type { ExpressionReader, Surroundings, WithTables } from "./expression.ts";
 import { renamed } from "./query-outputs.ts";
 import type { Outputs } from "./query-outputs.ts";
+import type { SourceReference } from "./references.ts";
 import { derivedSource, referToColumn, referToRow, relationSource } from "./scope.ts";
 import type { BaseColumn, Level, Source } from "./scope.ts";
 import { bareOf, isGap, itemsOf, listOf, namesOf, nodesOf, NotUnderstood, textOf, unwrap } from "./tree.ts";
@@ -12,7 +13,11 @@ import type { Node } from "./tree.ts";
 
 /** What FROM needs from the reader of queries. */
 export type FromQueries = {
-  relation(range: Fields, tables: WithTables | null): { use: RelationUse } | { table: Outputs };
+  relation(
+    range: Fields,
+    tables: WithTables | null,
+    alias: string | null,
+  ): { use: RelationUse; reference: SourceReference | null } | { table: Outputs };
   subquery(query: Node, surroundings: Surroundings): Outputs;
 };
 
@@ -28,10 +33,12 @@ type Progress = {
 };
 
 export class FromReader {
+  readonly #collector: Collector;
   readonly #expressions: ExpressionReader;
   readonly #queries: FromQueries;
 
-  constructor(expressions: ExpressionReader, queries: FromQueries) {
+  constructor(collector: Collector, expressions: ExpressionReader, queries: FromQueries) {
+    this.#collector = collector;
     this.#expressions = expressions;
     this.#queries = queries;
   }
@@ -48,11 +55,7 @@ export class FromReader {
 
   /** The sources that an item adds: one, or those of both sides of a join without an alias. */
   #item(node: Node, progress: Progress): Source[] {
-    let sources: Source[] = [];
-    this.#expressions.nest(() => {
-      sources = this.#read(node, progress);
-    });
-    return sources;
+    return this.#expressions.nest(() => this.#read(node, progress));
   }
 
   #read({ kind, fields }: Node, progress: Progress): Source[] {
@@ -83,10 +86,11 @@ export class FromReader {
   #relation(fields: Fields, progress: Progress): Source {
     const alias = aliasOf(fields["alias"]);
     const own = textOf(fields["relname"]);
-    const found = this.#queries.relation(fields, progress.around.tables);
+    const found = this.#queries.relation(fields, progress.around.tables, alias.name);
     if ("table" in found) return derived({ name: alias.name ?? own, columns: alias.columns }, found.table);
-    const { use } = found;
-    return relationSource(use, alias.name ?? own, alias.name === null ? use.relation.schema : null, alias.columns);
+    const { use, reference } = found;
+    const schema = alias.name === null ? use.relation.schema : null;
+    return relationSource(use, alias.name ?? own, schema, alias.columns, reference);
   }
 
   #sample(fields: Fields, progress: Progress): Source[] {
@@ -95,7 +99,9 @@ export class FromReader {
     const inside = lateral(progress);
     this.#expressions.field(fields["args"], inside);
     this.#expressions.field(fields["repeatable"], inside);
-    return this.#item(unwrap(fields["relation"]), progress);
+    const sources = this.#item(unwrap(fields["relation"]), progress);
+    for (const { reference } of sources) if (reference) reference.sample = { clause: sampleClause(fields) };
+    return sources;
   }
 
   #function(fields: Fields, progress: Progress): Source {
@@ -166,15 +172,14 @@ export class FromReader {
     const right = this.#item(unwrap(fields["rarg"]), { ...progress, before: [...progress.before, ...left] });
     const both = [...left, ...right];
     limitSources(both);
+    markOptional(textOf(fields["jointype"]), left, right);
     const using = namesOf(fields["usingClause"]);
-    if (fields["isNatural"] === true) referToCommonColumns(left, right);
-    for (const name of using) {
-      referToJoined(left, name);
-      referToJoined(right, name);
-    }
+    const { references } = this.#collector;
+    if (references === null) referToCompared(left, right, fields["isNatural"] === true, using);
+    else references.condition(() => referToCompared(left, right, fields["isNatural"] === true, using));
     if (using.length > 0 || fields["isNatural"] === true) this.#expressions.operatorName(["="]);
     const level: Level = { sources: both, isExact: true, parent: progress.around.level };
-    this.#expressions.field(fields["quals"], { level, tables: progress.around.tables });
+    this.#expressions.condition(fields["quals"], { level, tables: progress.around.tables });
     const usingAlias = bareOf(fields["join_using_alias"]);
     const named: Source[] = usingAlias
       ? [{ ...derivedSource(aliasOf(usingAlias).name, using, false), onlyQualified: true }]
@@ -182,6 +187,42 @@ export class FromReader {
     const alias = aliasOf(fields["alias"]);
     return alias.name === null ? [...both, ...named] : [...named, joined(alias, both)];
   }
+}
+
+/** TABLESAMPLE by a method of the server's own and with plain numbers, as SQL; null: it is another one. */
+function sampleClause(fields: Fields): string | null {
+  const [method = "", ...more] = namesOf(fields["method"]).toReversed();
+  const isBuiltIn = more.length === 0 || (more.length === 1 && more[0] === "pg_catalog");
+  const [percentage, ...others] = nodesOf(fields["args"]).map(numberOf);
+  if (!isBuiltIn || !SAMPLING_METHODS.has(method) || typeof percentage !== "string" || others.length > 0) return null;
+  const clause = `TABLESAMPLE pg_catalog.${method} (${percentage})`;
+  if (fields["repeatable"] === undefined) return clause;
+  const seed = numberOf(unwrap(fields["repeatable"]));
+  return seed === null ? null : `${clause} REPEATABLE (${seed})`;
+}
+
+const SAMPLING_METHODS: ReadonlySet<string> = new Set(["bernoulli", "system"]);
+
+/** A number without a sign, or a parameter, as it is written; null: it is something else. */
+function numberOf({ kind, fields }: Node): string | null {
+  if (kind === "ParamRef") return typeof fields["number"] === "number" ? `$${fields["number"]}` : null;
+  if (kind !== "A_Const") return null;
+  const whole = bareOf(fields["ival"]);
+  // Zero is left out of the tree.
+  const value = whole ? (whole["ival"] ?? 0) : null;
+  if (typeof value === "number") return value >= 0 ? `${value}` : null;
+  const written = textOf(bareOf(fields["fval"])?.["fval"]);
+  const isPlain = written !== "" && Array.from(written).every((character) => "0123456789.eE+-".includes(character));
+  return isPlain ? written : null;
+}
+
+/** The sides of a join whose rows it may show as NULL, or show though the other condition finds none. */
+function markOptional(kind: string, left: readonly Source[], right: readonly Source[]): void {
+  const isOptional = [
+    ...(kind === "JOIN_INNER" || kind === "JOIN_LEFT" ? [] : left),
+    ...(kind === "JOIN_INNER" || kind === "JOIN_RIGHT" ? [] : right),
+  ];
+  for (const { reference } of isOptional) if (reference) reference.isOptional = true;
 }
 
 function limitSources(sources: readonly Source[]): void {
@@ -201,8 +242,8 @@ function aliasOf(value: unknown): Alias {
 }
 
 function derived(alias: Alias, outputs: Outputs): Source {
-  const { names, isOpen } = renamed(outputs, alias.columns);
-  return derivedSource(alias.name, names, isOpen, outputs.lockable);
+  const { names, isOpen, keptOut } = renamed(outputs, alias.columns);
+  return derivedSource(alias.name, names, isOpen, outputs.lockable, keptOut);
 }
 
 /** A function with its column definitions: the second place is empty when there are none. */
@@ -212,22 +253,41 @@ function itemsAllowingGaps(list: Node): (Node | undefined)[] {
 
 /** A join with an alias hides what is inside it. Listed names may stand for any of its columns, so all of them count. */
 function joined(alias: Alias, sources: readonly Source[]): Source {
-  const visible = sources.filter((source) => !source.onlyQualified);
-  const isOpen = visible.some((source) => source.isOpen);
-  const uses = visible.flatMap((source) => source.uses);
-  const lockable = visible.flatMap((source) => source.lockable);
+  const isOpen = sources.some((source) => source.isOpen);
+  const uses = sources.flatMap((source) => source.uses);
+  const lockable = sources.flatMap((source) => source.lockable);
   const columns = new Map<string, readonly BaseColumn[]>();
   if (alias.columns.length > 0) {
-    for (const source of visible) referToRow(source);
-    for (const name of alias.columns) columns.set(name, []);
-    return { name: alias.name, schema: null, columns, isOpen: true, uses, lockable };
+    for (const source of sources) referToRow(source);
+    const all = sources.flatMap((source) =>
+      [...source.columns.keys()].flatMap((name) => source.columns.get(name) ?? []),
+    );
+    for (const name of alias.columns) columns.set(name, all);
+    return { name: alias.name, schema: null, columns, isOpen: true, uses, lockable, reference: null };
   }
-  for (const source of visible) {
+  for (const source of sources) {
     for (const name of source.columns.keys()) {
       columns.set(name, [...(columns.get(name) ?? []), ...(source.columns.get(name) ?? [])]);
     }
   }
-  return { name: alias.name, schema: null, columns, isOpen, uses, lockable };
+  return { name: alias.name, schema: null, columns, isOpen, uses, lockable, reference: null };
+}
+
+/** The columns that NATURAL and USING compare. */
+function referToCompared(
+  left: readonly Source[],
+  right: readonly Source[],
+  isNatural: boolean,
+  using: readonly string[],
+): void {
+  if (isNatural) {
+    referToCommonColumns(left, right);
+    for (const source of [...left, ...right]) for (const use of source.uses) use.isWhole = true;
+  }
+  for (const name of using) {
+    referToJoined(left, name);
+    referToJoined(right, name);
+  }
 }
 
 /** A column named by USING, on one side. */

@@ -8,13 +8,23 @@ import type { Surroundings } from "./expression.ts";
 import type { QueryReader } from "./query.ts";
 import type { Outputs } from "./query-outputs.ts";
 import type { Resolver } from "./resolver.ts";
+import { ReturnedTarget } from "./returned-target.ts";
 import { referByName, referToEveryColumn, relationSource } from "./scope.ts";
 import type { BaseColumn, Level, Source } from "./scope.ts";
+import type { TargetReference } from "./target-reference.ts";
 import { bareOf, nodesOf, NotUnderstood, textOf, unwrap } from "./tree.ts";
 import type { Node } from "./tree.ts";
-import { isAlwaysTrue } from "./condition.ts";
+import { isAlwaysTrue, isCursorPosition, namesColumn } from "./condition.ts";
 
-type Target = { readonly uses: readonly RelationUse[]; readonly source: Source };
+type Target = {
+  readonly uses: readonly RelationUse[];
+  /** What assignments name, and RETURNING shows. */
+  readonly source: Source;
+  /** The same for whatever reads it: of a masked relation, that is told apart. */
+  readonly read: Source;
+  /** Null: nothing of it is masked. */
+  readonly reference: TargetReference | null;
+};
 
 export class ModificationReader {
   readonly #collector: Collector;
@@ -49,7 +59,7 @@ export class ModificationReader {
   }
 
   /** The relation that is written, under each verb; a named query of a WITH clause is never meant. */
-  #target(range: Fields | null, verbs: readonly Verb[]): Target {
+  #target(range: Fields | null, verbs: readonly Verb[], before: Target | null = null): Target {
     if (!range) throw new NotUnderstood("a modification has no target");
     checkFields("RangeVar", range);
     const relation = this.#resolver.relation(
@@ -64,7 +74,10 @@ export class ModificationReader {
     const name = alias ? textOf(alias["aliasname"]) : textOf(range["relname"]);
     // A column of the target counts under each verb.
     const sources = uses.map((use) => relationSource(use, name, schema, []));
-    return { uses, source: merged(sources) };
+    const source = merged(sources);
+    const reference = before ? before.reference : (this.#collector.references?.target(relation) ?? null);
+    if (!reference) return { uses, source, read: source, reference };
+    return { uses, source, read: merged([...sources, relationSource(reference.reads, name, schema, [])]), reference };
   }
 
   #insert(fields: Fields, around: Surroundings): Outputs {
@@ -72,22 +85,22 @@ export class ModificationReader {
     const updates = conflict !== null && textOf(conflict["action"]) === "ONCONFLICT_UPDATE";
     const target = this.#target(bareOf(fields["relation"]), ["insert"]);
     const listed = nodesOf(fields["cols"]);
-    this.#assign(listed, target, around);
+    this.#assign("insert", listed, target, around);
     if (fields["selectStmt"] !== undefined) {
-      if (listed.length === 0) for (const use of target.uses) referToEveryColumn(use);
+      if (listed.length === 0) this.#insertEveryColumn(target);
       this.#queries.statement(unwrap(fields["selectStmt"]), around);
     }
     if (conflict) {
-      const written = updates ? this.#target(bareOf(fields["relation"]), ["insert", "update"]) : target;
+      const written = updates ? this.#target(bareOf(fields["relation"]), ["insert", "update"], target) : target;
       this.#conflict(conflict, written, around);
     }
-    return this.#returning(fields, target.source, [], around);
+    return this.#returning(fields, target, [], around);
   }
 
   #conflict(fields: Fields, target: Target, around: Surroundings): void {
     checkFields("OnConflictClause", fields);
-    const excluded: Source = { ...target.source, name: "excluded", schema: null, onlyQualified: true };
-    const level: Level = { sources: [target.source], isExact: true, parent: around.level };
+    const excluded: Source = { ...target.read, name: "excluded", schema: null, onlyQualified: true };
+    const level: Level = { sources: [target.read], isExact: true, parent: around.level };
     const infer = bareOf(fields["infer"]);
     if (infer) {
       checkFields("InferClause", infer);
@@ -100,31 +113,33 @@ export class ModificationReader {
       }
       this.#queries.expressions.field(infer["whereClause"], inside);
       // A constraint's columns are not known here; any of the target's may be among them.
-      if (textOf(infer["conname"]) !== "") for (const use of target.uses) referToEveryColumn(use);
+      if (textOf(infer["conname"]) !== "") {
+        for (const use of target.uses) referToEveryColumn(use);
+        if (target.reference) referToEveryColumn(target.reference.reads);
+      }
     }
-    const inside: Surroundings = { level: { ...level, sources: [target.source, excluded] }, tables: around.tables };
+    const inside: Surroundings = { level: { ...level, sources: [target.read, excluded] }, tables: around.tables };
     const assignments = nodesOf(fields["targetList"]);
-    this.#assign(assignments, target, inside);
-    this.#queries.expressions.field(fields["whereClause"], inside);
+    this.#assign("update", assignments, target, inside);
+    this.#queries.expressions.condition(fields["whereClause"], inside);
     for (const use of target.uses) if (use.verb === "update") use.unfiltered ??= false;
   }
 
   #update(fields: Fields, around: Surroundings): Outputs {
     const target = this.#target(bareOf(fields["relation"]), ["update"]);
-    const level = this.#levelWith(target.source, fields["fromClause"], around);
+    const level = this.#levelWith(target.read, fields["fromClause"], around);
     const inside: Surroundings = { level, tables: around.tables };
-    this.#assign(nodesOf(fields["targetList"]), target, inside);
-    this.#queries.expressions.field(fields["whereClause"], inside);
-    this.#markUnfiltered(target, isAlwaysTrue(fields["whereClause"]));
-    return this.#returning(fields, target.source, level.sources.slice(1), around);
+    this.#assign("update", nodesOf(fields["targetList"]), target, inside);
+    this.#markUnfiltered(target, this.#keepsAll(fields["whereClause"], target, inside));
+    return this.#returning(fields, target, level.sources.slice(1), around);
   }
 
   #delete(fields: Fields, around: Surroundings): Outputs {
     const target = this.#target(bareOf(fields["relation"]), ["delete"]);
-    const level = this.#levelWith(target.source, fields["usingClause"], around);
-    this.#queries.expressions.field(fields["whereClause"], { level, tables: around.tables });
-    this.#markUnfiltered(target, isAlwaysTrue(fields["whereClause"]));
-    return this.#returning(fields, target.source, level.sources.slice(1), around);
+    const level = this.#levelWith(target.read, fields["usingClause"], around);
+    const inside: Surroundings = { level, tables: around.tables };
+    this.#markUnfiltered(target, this.#keepsAll(fields["whereClause"], target, inside));
+    return this.#returning(fields, target, level.sources.slice(1), around);
   }
 
   #merge(fields: Fields, around: Surroundings): Outputs {
@@ -137,21 +152,21 @@ export class ModificationReader {
       if (verb !== null && !verbs.includes(verb)) verbs.push(verb);
     }
     const target = this.#target(bareOf(fields["relation"]), verbs);
-    const level = this.#levelWith(target.source, [fields["sourceRelation"]], around);
+    const level = this.#levelWith(target.read, [fields["sourceRelation"]], around);
     const inside: Surroundings = { level, tables: around.tables };
-    this.#queries.expressions.field(fields["joinCondition"], inside);
+    const joinsEvery = this.#keepsAll(fields["joinCondition"], target, inside);
     for (const { fields: clause } of clauses) {
-      this.#queries.expressions.field(clause["condition"], inside);
+      const keepsAll = this.#keepsAll(clause["condition"], target, inside);
       const assignments = nodesOf(clause["targetList"]);
-      this.#assign(assignments, target, inside);
-      this.#queries.expressions.field(clause["values"], inside);
       const command = textOf(clause["commandType"]);
-      if (command === "CMD_INSERT" && assignments.length === 0) for (const use of target.uses) referToEveryColumn(use);
+      this.#assign(command === "CMD_INSERT" ? "insert" : "update", assignments, target, inside);
+      this.#queries.expressions.field(clause["values"], inside);
+      if (command === "CMD_INSERT" && assignments.length === 0) this.#insertEveryColumn(target);
       if (command !== "CMD_UPDATE" && command !== "CMD_DELETE") continue;
-      const joinsAll = textOf(clause["matchKind"]).endsWith("BY_SOURCE") || isAlwaysTrue(fields["joinCondition"]);
-      this.#markUnfiltered(target, joinsAll && isAlwaysTrue(clause["condition"]));
+      const joinsAll = textOf(clause["matchKind"]).endsWith("BY_SOURCE") || joinsEvery;
+      this.#markUnfiltered(target, joinsAll && keepsAll);
     }
-    return this.#returning(fields, target.source, level.sources.slice(1), around);
+    return this.#returning(fields, target, level.sources.slice(1), around);
   }
 
   /** The target is in sight with what FROM adds; the items of FROM do not see it. */
@@ -160,23 +175,31 @@ export class ModificationReader {
     return { ...level, sources: [target, ...level.sources] };
   }
 
-  #assign(assignments: readonly Node[], target: Target, inside: Surroundings): void {
+  /** INSERT without a list of columns. */
+  #insertEveryColumn({ uses, reference }: Target): void {
+    for (const use of uses) referToEveryColumn(use);
+    if (this.#onlyVerb === null) reference?.writeAll("insert");
+  }
+
+  #assign(verb: Verb, assignments: readonly Node[], target: Target, inside: Surroundings): void {
     const own: Level = { sources: [target.source], isExact: true, parent: null };
     for (const assignment of assignments) {
       if (assignment.kind !== "ResTarget") throw new NotUnderstood(`an assignment is a ${assignment.kind}`);
-      referByName(own, textOf(assignment.fields["name"]));
+      const column = textOf(assignment.fields["name"]);
+      referByName(own, column);
+      if (target.reference && this.#onlyVerb === null) target.reference.write(verb, [column]);
+      if (verb === "update" && this.#onlyVerb === null)
+        for (const { relation } of target.uses) this.#collector.references?.changes(relation, column);
       checkFields("ResTarget", assignment.fields);
-      for (const step of nodesOf(assignment.fields["indirection"])) {
-        if (step.kind !== "String") this.#queries.expressions.node(step, inside);
-      }
+      this.#queries.expressions.field(assignment.fields["indirection"], inside);
       this.#queries.expressions.field(assignment.fields["val"], inside);
     }
   }
 
   /** RETURNING, which a list says up to 17 and a clause with names for the old and new rows from 18. */
-  #returning(fields: Fields, target: Source, others: readonly Source[], around: Surroundings): Outputs {
+  #returning(fields: Fields, target: Target, others: readonly Source[], around: Surroundings): Outputs {
     const clause = bareOf(fields["returningClause"]);
-    const sources = [target, ...others];
+    const versions: string[] = [];
     let list = fields["returningList"];
     if (clause) {
       checkFields("ReturningClause", clause);
@@ -188,10 +211,40 @@ export class ModificationReader {
         if (textOf(option["option"]).endsWith("OLD")) old = textOf(option["value"]);
         else fresh = textOf(option["value"]);
       }
-      for (const name of [old, fresh]) sources.push({ ...target, name, schema: null, onlyQualified: true });
+      versions.push(old, fresh);
     }
-    const level: Level = { sources, isExact: true, parent: around.level };
-    return this.#queries.targets(list, { level, tables: around.tables });
+    const surroundingsWith = (source: Source): Surroundings => {
+      const sources = [source, ...others];
+      for (const name of versions) sources.push({ ...source, name, schema: null, onlyQualified: true });
+      return { level: { sources, isExact: true, parent: around.level }, tables: around.tables };
+    };
+    const { references } = this.#collector;
+    if (!references || !target.reference) return this.#queries.targets(list, surroundingsWith(target.source));
+    const shown = new ReturnedTarget(references, target.reference, target.source, others, versions, fields);
+    const outside = surroundingsWith(target.source);
+    const inside = surroundingsWith(target.read);
+    return this.#queries.targets(list, inside, (item) => (shown.replace(item) ? outside : inside));
+  }
+
+  /** Reads a condition. True: it leaves no row of the target out by looking at it. `inside` has the target as its first source. */
+  #keepsAll(condition: unknown, target: Target, inside: Surroundings): boolean {
+    const { expressions } = this.#queries;
+    const [first] = target.uses;
+    if (!first || first.relation.columns === null) {
+      expressions.condition(condition, inside);
+      return isAlwaysTrue(condition, (part) => namesColumn({ [part.kind]: part.fields }));
+    }
+    // What is found to be named of this use is a column of the row that may be changed.
+    const row: RelationUse = { ...first, columns: new Set(), columnsUnknown: false };
+    const { name, schema } = target.read;
+    const sources = [merged([target.read, relationSource(row, name, schema, [])]), ...inside.level.sources.slice(1)];
+    const watched: Surroundings = { level: { ...inside.level, sources }, tables: inside.tables };
+    return isAlwaysTrue(condition, (part) => {
+      row.columns.clear();
+      row.columnsUnknown = false;
+      expressions.condition({ [part.kind]: part.fields }, watched);
+      return row.columns.size > 0 || row.columnsUnknown || isCursorPosition(part);
+    });
   }
 
   #markUnfiltered(target: Target, isUnfiltered: boolean): void {

@@ -18,12 +18,8 @@ const LOCATION = { location: "-" } as const;
 /** Kinds that need no more than a walk into their fields. ColumnRef, FuncCall and the like are read by hand. */
 export const NODE_FIELDS: Readonly<Record<string, NodeFields>> = {
   A_Const: { ival: "-", fval: "-", boolval: "-", sval: "-", bsval: "-", isnull: "-", ...LOCATION },
-  // Names and numbers as they stand in lists.
+  // A name as it stands in a list.
   String: { sval: "-" },
-  Integer: { ival: "-" },
-  Float: { fval: "-" },
-  Boolean: { boolval: "-" },
-  BitString: { bsval: "-" },
   ParamRef: { number: "-", ...LOCATION },
   BoolExpr: { boolop: "-", args: "e", ...LOCATION },
   A_Indices: { is_slice: "-", lidx: "e", uidx: "e" },

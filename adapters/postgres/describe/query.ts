@@ -3,14 +3,17 @@ import type { Fields } from "../parser.ts";
 import type { Verb } from "../vocabulary.ts";
 import { classOf } from "../vocabulary.ts";
 import type { Collector, RelationUse } from "./collector.ts";
+import { columnComparison, conjunctsOf } from "./column-comparison.ts";
 import { checkFields, ExpressionReader } from "./expression.ts";
-import type { Surroundings, WithTables } from "./expression.ts";
+import type { Surroundings, WithTable, WithTables } from "./expression.ts";
 import { FromReader } from "./from.ts";
-import { NO_OUTPUTS, renamed } from "./query-outputs.ts";
+import { KeptOut } from "./kept-out.ts";
+import { renamed } from "./query-outputs.ts";
 import type { Outputs } from "./query-outputs.ts";
+import type { SourceReference } from "./references.ts";
 import type { Resolver } from "./resolver.ts";
-import { shownColumns } from "./scope.ts";
-import type { Level, Source } from "./scope.ts";
+import { referToColumn, shownColumns } from "./scope.ts";
+import type { BaseColumn, Level, Source } from "./scope.ts";
 import { bareOf, isGap, itemsOf, listOf, nameOf, namesOf, nodesOf, NotUnderstood, textOf, unwrap } from "./tree.ts";
 import type { Node } from "./tree.ts";
 
@@ -40,22 +43,20 @@ export class QueryReader {
     this.expressions = new ExpressionReader(collector, resolver, (query, surroundings) => {
       this.statement(query, surroundings);
     });
-    this.#from = new FromReader(this.expressions, {
-      relation: (range, tables) => this.relation(range, tables),
+    this.#from = new FromReader(collector, this.expressions, {
+      relation: (range, tables, alias) => this.relation(range, tables, alias),
       subquery: (query, surroundings) => this.statement(query, surroundings),
     });
   }
 
   /** A query, or a modification with RETURNING. */
   statement(node: Node, surroundings: Surroundings): Outputs {
-    let outputs: Outputs = NO_OUTPUTS;
-    this.expressions.nest(() => {
-      outputs =
-        node.kind === "SelectStmt"
-          ? this.select(node.fields, surroundings)
-          : this.#readModification(node, surroundings);
+    const { references } = this.#collector;
+    return this.expressions.nest(() => {
+      if (node.kind === "SelectStmt") return this.select(node.fields, surroundings);
+      const read = (): Outputs => this.#readModification(node, surroundings);
+      return references === null ? read() : references.withoutComparisons(read);
     });
-    return outputs;
   }
 
   select(fields: Fields, surroundings: Surroundings): Outputs {
@@ -69,60 +70,102 @@ export class QueryReader {
     const level = this.from(fields["fromClause"], { level: surroundings.level, tables });
     const inside: Surroundings = { level, tables };
     const outputs = this.targets(fields["targetList"], inside);
-    this.expressions.field(fields["whereClause"], inside);
-    this.expressions.field(fields["havingClause"], inside);
-    this.expressions.field(fields["windowClause"], inside);
+    this.#where(fields["whereClause"], inside);
+    this.expressions.condition(fields["havingClause"], inside);
+    this.expressions.condition(fields["windowClause"], inside);
     const withOutputs: Surroundings = { level: { ...level, outputs: new Set(outputs.possible) }, tables };
-    this.expressions.field(fields["groupClause"], withOutputs);
+    this.expressions.condition(fields["groupClause"], withOutputs);
     this.#order(fields["sortClause"], outputs.names, withOutputs);
     this.#distinct(fields["distinctClause"], outputs.names, withOutputs);
-    let columnCount = 0;
-    for (const row of nodesOf(fields["valuesLists"])) {
-      const items = itemsOf(row);
-      columnCount = items.length;
-      for (const item of items) this.expressions.node(item, inside);
-    }
-    this.expressions.field(fields["limitOffset"], inside);
-    this.expressions.field(fields["limitCount"], inside);
+    const values = fields["valuesLists"] === undefined ? null : this.#values(fields["valuesLists"], inside);
+    this.expressions.condition(fields["limitOffset"], inside);
+    this.expressions.condition(fields["limitCount"], inside);
+    if (outputs.keptOut) this.#compare(outputs.keptOut.compared(fields));
     lock(fields["lockingClause"], level);
     const lockable = level.sources.flatMap((source) => source.lockable);
-    if (fields["valuesLists"] !== undefined) {
-      const names = Array.from({ length: columnCount }, (_, index) => `column${index + 1}`);
-      return { names, isOpen: false, lockable };
+    return { ...(values ?? outputs), lockable };
+  }
+
+  /** The condition of a query; a part of it may compare a masked column, which then finds the rows at their source. */
+  #where(condition: unknown, inside: Surroundings): void {
+    const { references } = this.#collector;
+    if (references === null || condition === undefined || !references.mayCompare)
+      return this.expressions.condition(condition, inside);
+    for (const part of conjunctsOf(condition)) {
+      const comparison = columnComparison(part, inside.level);
+      if (comparison !== null && references.compares(comparison)) this.expressions.operatorName(comparison.operator);
+      else references.condition(() => this.expressions.node(part, inside));
     }
-    return { ...outputs, lockable };
+  }
+
+  /** The rows of VALUES. */
+  #values(rows: unknown, inside: Surroundings): Outputs {
+    const { references } = this.#collector;
+    const names: string[] = [];
+    const keptOut: BaseColumn[][] = [];
+    for (const row of nodesOf(rows)) {
+      for (const [index, item] of itemsOf(row).entries()) {
+        names[index] = `column${index + 1}`;
+        const read = (): void => this.expressions.node(item, inside);
+        if (references === null) read();
+        else (keptOut[index] ??= []).push(...references.keptOutOf(read));
+      }
+    }
+    const outputs: Outputs = { names, isOpen: false, lockable: [] };
+    if (references === null) return outputs;
+    return {
+      ...outputs,
+      keptOut: new KeptOut(keptOut.map((columns, index) => ({ name: names[index] ?? null, columns }))),
+    };
   }
 
   #setOperation(fields: Fields, larg: Fields, rarg: Fields, surroundings: Surroundings): Outputs {
-    let outputs: Outputs = NO_OUTPUTS;
-    this.expressions.nest(() => {
+    const outputs = this.expressions.nest(() => {
       const left = this.select(larg, surroundings);
       const right = this.select(rarg, surroundings);
-      outputs = { ...left, lockable: [...left.lockable, ...right.lockable] };
+      return { ...left, lockable: [...left.lockable, ...right.lockable], ...keptOutOfBoth(left, right) };
     });
+    const { keptOut } = outputs;
+    // Without ALL, rows are compared.
+    if (keptOut) this.#compare(fields["all"] === true ? keptOut.compared(fields) : keptOut.all);
     // Only output columns are in sight; what is found further out is none of them, but it does no harm to count it.
     const level: Level = { sources: [], isExact: true, outputs: new Set(outputs.names), parent: surroundings.level };
     const inside: Surroundings = { level, tables: surroundings.tables };
     this.#order(fields["sortClause"], outputs.names, inside);
-    this.expressions.field(fields["limitOffset"], inside);
-    this.expressions.field(fields["limitCount"], inside);
+    this.expressions.condition(fields["limitOffset"], inside);
+    this.expressions.condition(fields["limitCount"], inside);
     if (fields["lockingClause"] !== undefined) throw new NotUnderstood("rows of a set operation cannot be locked");
     return outputs;
   }
 
-  /** A FROM list: the level that it opens. */
-  from(list: unknown, surroundings: Surroundings): Level {
-    return this.#from.list(nodesOf(list), surroundings);
+  /** What rows are compared by, through the outputs that show it. */
+  #compare(columns: readonly BaseColumn[]): void {
+    this.#collector.references?.condition(() => referToColumn(columns));
   }
 
-  /** A select list, or RETURNING. `possible` adds the names that the server may give to unnamed columns. */
-  targets(list: unknown, surroundings: Surroundings): Outputs & { readonly possible: readonly string[] } {
+  /** A FROM list: the level that it opens. */
+  from(list: unknown, surroundings: Surroundings): Level {
+    const level = this.#from.list(nodesOf(list), surroundings);
+    this.#collector.references?.level(level);
+    return level;
+  }
+
+  /**
+   * A select list, or RETURNING. `possible` adds the names that the server may give to unnamed columns; `around` says
+   * what is in sight of one item where that is not `surroundings`.
+   */
+  targets(
+    list: unknown,
+    surroundings: Surroundings,
+    around?: (target: Node) => Surroundings,
+  ): Outputs & { readonly possible: readonly string[] } {
     const names: string[] = [];
     const possible: string[] = [];
     let isOpen = false;
+    const keptOut = this.#collector.references ? new KeptOut() : null;
     for (const target of nodesOf(list)) {
       if (target.kind !== "ResTarget") throw new NotUnderstood(`a select list holds a ${target.kind}`);
-      this.expressions.node(target, surroundings);
+      this.#target(target, around?.(target) ?? surroundings, keptOut);
       const given = textOf(target.fields["name"]);
       const value = unwrap(target.fields["val"]);
       if (given !== "") names.push(given);
@@ -136,12 +179,27 @@ export class QueryReader {
         } else if (last) names.push(nameOf(last));
       } else {
         isOpen = true;
-        const last = value.kind === "FuncCall" ? namesOf(value.fields["funcname"]).at(-1) : undefined;
-        if (last !== undefined) possible.push(last);
+        if (value.kind === "FuncCall") possible.push(...namesOf(value.fields["funcname"]).slice(-1));
       }
     }
     if (names.length > COLUMNS_MAX) throw new NotUnderstood(`it shows more than ${COLUMNS_MAX} columns`);
-    return { names, possible: [...names, ...possible], isOpen, lockable: [] };
+    const outputs = { names, possible: [...names, ...possible], isOpen, lockable: [] };
+    return keptOut ? { ...outputs, keptOut } : outputs;
+  }
+
+  /** One item of a list, with what it shows of columns that masks keep out of conditions. */
+  #target(target: Node, inside: Surroundings, keptOut: KeptOut | null): void {
+    const { references } = this.#collector;
+    const read = (): void => this.expressions.node(target, inside);
+    if (references === null || keptOut === null) return read();
+    const value = unwrap(target.fields["val"]);
+    const parts = value.kind === "ColumnRef" ? nodesOf(value.fields["fields"]) : [];
+    const names = parts.at(-1)?.kind === "A_Star" ? parts.slice(0, -1).map(nameOf) : null;
+    if (names === null) return keptOut.add(target, references.keptOutOf(read));
+    const only = onlySource(names, inside.level);
+    if (only === null) references.keptOutOf(read);
+    else references.keptOutOf(() => references.star(value.fields, only, read));
+    keptOut.addAllOf(starSources(names.at(-1) ?? null, inside.level));
   }
 
   /** A bare name in ORDER BY means an output column first. */
@@ -155,12 +213,16 @@ export class QueryReader {
 
   #distinct(list: unknown, outputs: readonly string[], surroundings: Surroundings): void {
     for (const item of listOf(list)) {
-      if (!isGap(item) && !isOutput(item, outputs)) this.expressions.field(item, surroundings);
+      if (!isGap(item) && !isOutput(item, outputs)) this.expressions.condition(item, surroundings);
     }
   }
 
   /** A relation that is read, or a named query of a WITH clause (null). */
-  relation(range: Fields, tables: WithTables | null): { use: RelationUse } | { table: Outputs } {
+  relation(
+    range: Fields,
+    tables: WithTables | null,
+    alias: string | null,
+  ): { use: RelationUse; reference: SourceReference | null } | { table: Outputs } {
     checkFields("RangeVar", range);
     const schema = textOf(range["schemaname"]);
     const name = textOf(range["relname"]);
@@ -168,11 +230,15 @@ export class QueryReader {
       for (let at = tables; at; at = at.parent) {
         const table = at.tables.get(name);
         // FOR UPDATE does not reach into WITH.
-        if (table) return { table: { names: table.columns, isOpen: table.isOpen, lockable: [] } };
+        if (table) {
+          const { columns, isOpen, keptOut } = table;
+          return { table: { names: columns, isOpen, lockable: [], ...(keptOut ? { keptOut } : {}) } };
+        }
       }
     }
     const relation = this.#resolver.relation(schema, name, textOf(range["catalogname"]));
-    return { use: this.#collector.relation(this.#readVerb, classOf(this.#readVerb), relation) };
+    const use = this.#collector.relation(this.#readVerb, classOf(this.#readVerb), relation);
+    return { use, reference: this.#collector.references?.source(range, use, alias) ?? null };
   }
 
   /** The named queries of a WITH clause, read. Without RECURSIVE each sees only those before it. */
@@ -181,9 +247,10 @@ export class QueryReader {
     if (!clause) return surroundings.tables;
     checkFields("WithClause", clause);
     const isRecursive = clause["recursive"] === true;
-    const tables = new Map<string, { columns: readonly string[]; isOpen: boolean }>();
+    const tables = new Map<string, WithTable>();
     const inside: WithTables = { tables, parent: surroundings.tables };
     const ctes = nodesOf(clause["ctes"]);
+    for (const { fields } of ctes) this.#collector.references?.namedQuery(textOf(fields["ctename"]));
     if (isRecursive) {
       for (const { fields } of ctes) {
         const listed = namesOf(fields["aliascolnames"]);
@@ -195,9 +262,9 @@ export class QueryReader {
       const query = unwrap(fields["ctequery"]);
       const outputs = this.statement(query, { level: surroundings.level, tables: inside });
       const listed = namesOf(fields["aliascolnames"]);
-      const { names, isOpen } = renamed(outputs, listed);
+      const { names, isOpen, keptOut } = renamed(outputs, listed);
       const columns = [...names, ...this.#searchAndCycle(fields, { level: surroundings.level, tables: inside })];
-      tables.set(textOf(fields["ctename"]), { columns, isOpen });
+      tables.set(textOf(fields["ctename"]), { columns, isOpen, ...(keptOut ? { keptOut } : {}) });
     }
     return inside;
   }
@@ -221,6 +288,11 @@ export class QueryReader {
   }
 }
 
+/** Rows of a set operation have the names of its left side. */
+function keptOutOfBoth(left: Outputs, right: Outputs): { keptOut?: KeptOut } {
+  return left.keptOut && right.keptOut ? { keptOut: left.keptOut.with(right.keptOut) } : {};
+}
+
 /** FOR UPDATE and its like, of all sources or of those that are named. */
 function lock(clauses: unknown, level: Level): void {
   for (const { kind, fields } of nodesOf(clauses)) {
@@ -234,12 +306,39 @@ function lock(clauses: unknown, level: Level): void {
 }
 
 function starColumns(sourceName: string | null, level: Level): { names: string[]; isOpen: boolean } {
-  if (sourceName === null) return shownColumns(level.sources);
-  for (let at: Level | null = level; at; at = at.parent) {
-    const named: Source[] = at.sources.filter((source) => source.name === sourceName);
-    if (named.length > 0) return shownColumns(named);
+  const sources = starSources(sourceName, level);
+  return sources.length > 0 || sourceName === null ? shownColumns(sources) : { names: [], isOpen: true };
+}
+
+/** The masked relation whose own columns `*` or `name.*` stands for, and nothing else; null: it may stand for others. */
+function onlySource(names: readonly string[], level: Level): SourceReference | null {
+  const [name] = names;
+  if (names.length > 1) return null;
+  const sources: Source[] = [];
+  if (name === undefined) sources.push(...level.sources);
+  else {
+    for (let at: Level | null = level; at; at = at.parent) {
+      const named = at.sources.filter((source) => source.name === name);
+      sources.push(...named);
+      if (named.length > 0 && at.isExact) break;
+    }
   }
-  return { names: [], isOpen: true };
+  const [only] = sources;
+  if (only === undefined || sources.length > 1 || only.onlyQualified || only.reference === null) return null;
+  // A list of aliases gives columns other names.
+  const own = [...(only.reference.use.relation.columns?.keys() ?? [])];
+  const shown = [...only.columns.keys()];
+  return shown.length === own.length && shown.every((column, index) => column === own[index]) ? only.reference : null;
+}
+
+/** The sources that `*` or `name.*` stands for. */
+function starSources(sourceName: string | null, level: Level): readonly Source[] {
+  if (sourceName === null) return level.sources;
+  for (let at: Level | null = level; at; at = at.parent) {
+    const named = at.sources.filter((source) => source.name === sourceName);
+    if (named.length > 0) return named;
+  }
+  return [];
 }
 
 function isOutput(value: unknown, outputs: readonly string[]): boolean {

@@ -10,6 +10,8 @@ export type ResolvedRelation = {
   readonly key: string;
   /** `schema.name`; null when it cannot be known. */
   readonly name: string | null;
+  /** Its name without the schema. */
+  readonly own: string;
   /** By which its columns may be qualified; null when it is not known. */
   readonly schema: string | null;
   /** In order, each with its full name `schema.relation.column`; null when they are not known. */
@@ -18,13 +20,12 @@ export type ResolvedRelation = {
   readonly unknownBecause: string | null;
 };
 
-/** What a call may run: nothing to worry about, functions that need a permit by name, or nobody knows what. */
+/** What a call may run: functions that need a permit by name (none: nothing to worry about), or nobody knows what. */
 export type Calls =
-  | { readonly kind: "safe" }
   | { readonly kind: "functions"; readonly names: readonly string[] }
   | { readonly kind: "unknown"; readonly because: string };
 
-const SAFE: Calls = { kind: "safe" };
+const SAFE: Calls = { kind: "functions", names: [] };
 const CATALOG_SCHEMA = "pg_catalog";
 const TEMPORARY_SCHEMA = "pg_temp";
 
@@ -85,7 +86,7 @@ export class Resolver {
       if (!temporaryNames.has(name)) return null;
       const full = joinIdentifier(TEMPORARY_SCHEMA, name);
       const unknownBecause = `"${name}" is a temporary relation`;
-      return { key: full, name: full, schema: TEMPORARY_SCHEMA, columns: null, unknownBecause };
+      return { key: full, name: full, own: name, schema: TEMPORARY_SCHEMA, columns: null, unknownBecause };
     }
     return catalog === null ? null : fromCatalog(catalog, schema, name);
   }
@@ -93,7 +94,7 @@ export class Resolver {
   #unknownRelation(schema: string, name: string, because: string | null): ResolvedRelation {
     const full = schema === "" ? joinIdentifier(name) : joinIdentifier(schema, name);
     const sentence = because ?? `relation "${full}" is not in the catalog`;
-    return { key: `? ${full}`, name: null, schema: null, columns: null, unknownBecause: sentence };
+    return { key: `? ${full}`, name: null, own: name, schema: null, columns: null, unknownBecause: sentence };
   }
 
   /** Where an unqualified name would be created, as `schema.name`; null when that cannot be known. */
@@ -222,7 +223,7 @@ function fromCatalog(catalog: Catalog, schema: string, name: string): ResolvedRe
   let known = resolved.get(full);
   if (!known) {
     const columns = new Map(relation.columns.map((column) => [column, `${full}.${joinIdentifier(column)}`]));
-    known = { key: full, name: full, schema, columns, unknownBecause: null };
+    known = { key: full, name: full, own: name, schema, columns, unknownBecause: null };
     resolved.set(full, known);
   }
   return known;
@@ -238,7 +239,7 @@ function effectivePath(searchPath: readonly string[]): readonly string[] {
 
 function callsOf(unsafe: readonly FunctionName[]): Calls {
   const names = new Set(unsafe.map(({ schema, name }) => joinIdentifier(schema, name)));
-  return names.size === 0 ? SAFE : { kind: "functions", names: [...names] };
+  return { kind: "functions", names: [...names] };
 }
 
 /** What stands behind an operator or a type, where the functions of widely used extensions are known to be safe too. */

@@ -8,7 +8,8 @@ import { wordSet } from "./word-list.ts";
  * - reads tables by name or runs text: query_to_xml and its like, cursor_to_xml, ts_stat, ts_rewrite, currtid2,
  *   pg_input_is_valid and pg_input_error_info (they run the input function of a type named in a text);
  * - reads files or large objects: pg_read_*, pg_ls_*, pg_stat_file, pg_current_logfile, lo_*, loread, lowrite;
- * - shows other sessions or statistics: pg_stat_*, pg_lock_status, pg_blocking_pids, pg_cursor, pg_prepared_*;
+ * - shows other sessions or statistics: pg_stat_* (but for pg_stat_get_numscans, which counts and by which DBeaver lists
+ *   indexes), pg_lock_status, pg_blocking_pids, pg_cursor, pg_prepared_*;
  * - shows the source of functions: pg_get_functiondef, pg_get_function_sqlbody;
  * - changes settings or sequences: set_config; nextval and setval, which are an `update` of the sequence when its name
  *   is a constant;
@@ -105,7 +106,7 @@ const GROUPS: readonly string[] = [
    pg_indexam_has_property pg_indexes_size pg_is_other_temp_schema pg_opclass_is_visible pg_operator_is_visible
    pg_opfamily_is_visible pg_options_to_table pg_partition_ancestors pg_partition_root pg_partition_tree
    pg_relation_filenode pg_relation_is_publishable pg_relation_is_updatable pg_relation_size pg_sequence_last_value
-   pg_sequence_parameters pg_get_sequence_data pg_settings_get_flags pg_show_all_settings pg_size_bytes pg_size_pretty
+   pg_sequence_parameters pg_stat_get_numscans pg_get_sequence_data pg_settings_get_flags pg_show_all_settings pg_size_bytes pg_size_pretty
    pg_statistics_obj_is_visible pg_table_is_visible pg_table_size pg_tablespace_databases pg_tablespace_location
    pg_timezone_abbrevs pg_timezone_names pg_total_relation_size pg_ts_config_is_visible pg_ts_dict_is_visible
    pg_ts_parser_is_visible pg_ts_template_is_visible pg_type_is_visible pg_typeof row_security_active shobj_description
@@ -132,6 +133,9 @@ export function isSafeFunction(schema: string, name: string): boolean {
  * type stands for them; called by name they are like any other function.
  */
 const SAFE_SUPPORT_FUNCTIONS = wordSet(
+  // Values in binary form.
+  `citextrecv citextsend cube_recv cube_send halfvec_recv halfvec_send hstore_recv hstore_send lquery_recv lquery_send
+   ltree_recv ltree_send ltxtq_recv ltxtq_send sparsevec_recv sparsevec_send vector_recv vector_send`,
   // citext
   `citext citext_eq citext_ge citext_gt citext_le citext_lt citext_ne citext_pattern_ge citext_pattern_gt
    citext_pattern_le citext_pattern_lt citextin citextout texticlike texticnlike texticregexeq texticregexne`,

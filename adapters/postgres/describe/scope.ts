@@ -1,5 +1,7 @@
 /** Which columns a name may mean: the sources of each query level, innermost first. When in doubt, all that it may mean. */
 import type { RelationUse } from "./collector.ts";
+import type { KeptOut } from "./kept-out.ts";
+import type { SourceReference } from "./references.ts";
 
 /** A column of a stored relation; what a derived table computes has none, as its own query has named them already. */
 export type BaseColumn = { readonly use: RelationUse; readonly column: string };
@@ -48,12 +50,21 @@ export type Source = {
   readonly uses: readonly RelationUse[];
   /** The relations whose rows FOR UPDATE locks through it: those of a derived table's own FROM too. */
   readonly lockable: readonly RelationUse[];
+  /** Where it stands in the text, when something of it is masked. */
+  readonly reference: SourceReference | null;
   /** Unqualified names do not find it (`excluded`, `old`, `new`, and the relations inside a join with an alias). */
   readonly onlyQualified?: true;
 };
 
 /** Columns that every table has and no list shows. */
-const SYSTEM_COLUMNS: ReadonlySet<string> = new Set(["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"]);
+export const SYSTEM_COLUMNS = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"] as const;
+/** Of these, what the login of guarded mode may read: what drivers and ORMs ask for, and holds nothing of a row's values. */
+export const READABLE_SYSTEM_COLUMNS: readonly string[] = ["tableoid", "ctid", "xmin"];
+const IS_SYSTEM_COLUMN: ReadonlySet<string> = new Set(SYSTEM_COLUMNS);
+
+export function isSystemColumn(name: string): boolean {
+  return IS_SYSTEM_COLUMN.has(name);
+}
 
 /** One query level. */
 export type Level = {
@@ -77,6 +88,7 @@ export function referToRow(source: Source): void {
 
 /** All columns of a stored relation. */
 export function referToEveryColumn(use: RelationUse): void {
+  use.isWhole = true;
   if (use.relation.columns === null) use.columnsUnknown = true;
   else for (const column of use.relation.columns.keys()) use.columns.add(column);
 }
@@ -153,7 +165,7 @@ function referInside(source: Source, name: string): boolean {
     referToColumn(columns);
     return true;
   }
-  if (!SYSTEM_COLUMNS.has(name) || source.uses.length === 0) return false;
+  if (!isSystemColumn(name) || source.uses.length === 0) return false;
   for (const use of source.uses) use.columns.add(name);
   return true;
 }
@@ -164,6 +176,7 @@ export function relationSource(
   alias: string | null,
   schema: string | null,
   listed: readonly string[],
+  reference: SourceReference | null = null,
 ): Source {
   return {
     name: alias,
@@ -172,6 +185,7 @@ export function relationSource(
     isOpen: use.relation.columns === null,
     uses: [use],
     lockable: [use],
+    reference,
   };
 }
 
@@ -188,14 +202,37 @@ function relationColumns(use: RelationUse, listed: readonly string[]): Columns {
   return columns;
 }
 
-/** A derived table: its columns are computed, so they lead to nothing stored that is not named already. */
+/**
+ * A derived table: its columns are computed, so they lead to nothing stored that is not named already, but for what
+ * masks keep out of conditions.
+ */
 export function derivedSource(
   name: string | null,
   columns: readonly string[],
   isOpen: boolean,
   lockable: readonly RelationUse[] = [],
+  keptOut: KeptOut | null = null,
 ): Source {
-  return { name, schema: null, columns: new Map(columns.map((column) => [column, []])), isOpen, uses: [], lockable };
+  const shown = new Map(columns.map((column) => [column, keptOut?.get(column) ?? []]));
+  return { name, schema: null, columns: shown, isOpen, uses: [], lockable, reference: null };
+}
+
+/** The source that a name with its schema means, and whether the name alone could mean another one. */
+export function schemaQualified(
+  level: Level,
+  schema: string,
+  name: string,
+): { source: Source; isAmbiguous: boolean } | null {
+  let found: Source | null = null;
+  let isAmbiguous = false;
+  for (let at: Level | null = level; at; at = at.parent) {
+    for (const source of sourcesNamed(at, null, name)) {
+      if (found === null && source.schema === schema) found = source;
+      else isAmbiguous = true;
+    }
+    if (found !== null && at.isExact) break;
+  }
+  return found && { source: found, isAmbiguous };
 }
 
 /** The names a source shows for `*`, and whether there may be others. */

@@ -5,8 +5,8 @@ import { classOf } from "../vocabulary.ts";
 import type { Verb } from "../vocabulary.ts";
 import type { Collector } from "./collector.ts";
 import { NO_EFFECT } from "./effect.ts";
-import { changesReading, isOrdinarySetting } from "./setting.ts";
-import { nodesOf, NotUnderstood, optionText, textOf } from "./tree.ts";
+import { changesReading, isOrdinarySetting, isTrue, setsReadWrite } from "./setting.ts";
+import { nodesOf, NotUnderstood, optionsOf, optionText, textOf } from "./tree.ts";
 
 /** A setting back to its value at the start of the session, which the configuration and the client had agreed on. */
 const SET_KINDS: ReadonlySet<string> = new Set(["VAR_SET_VALUE", "VAR_SET_DEFAULT", "VAR_SET_CURRENT", "VAR_RESET"]);
@@ -72,7 +72,7 @@ function readTransaction(fields: Fields, collector: Collector): StatementEffect 
   if (!found) throw new NotUnderstood("a transaction statement is not known");
   const accessClass = classOf(found.verb);
   collector.other(accessClass, found.verb, {}, accessClass === "connect" ? { ambient: true } : {});
-  return { ...NO_EFFECT, transaction: found.effect };
+  return { ...NO_EFFECT, transaction: found.effect, undoesReadOnly: namesReadWrite(fields["options"]) };
 }
 
 function readSet(fields: Fields, collector: Collector): StatementEffect {
@@ -84,16 +84,19 @@ function readSet(fields: Fields, collector: Collector): StatementEffect {
   }
   if (kind === "VAR_SET_MULTI") {
     // SET TRANSACTION and SET SESSION CHARACTERISTICS; importing a snapshot shows what another session saw.
-    const isSnapshot = name === "TRANSACTION SNAPSHOT";
-    if (isSnapshot) collector.other(classOf("set protected"), "set protected");
-    else ambient("set", collector);
-    return NO_EFFECT;
+    if (name === "TRANSACTION SNAPSHOT") {
+      collector.other(classOf("set protected"), "set protected");
+      return NO_EFFECT;
+    }
+    ambient("set", collector);
+    return namesReadWrite(fields["args"]) ? { ...NO_EFFECT, undoesReadOnly: true } : NO_EFFECT;
   }
   if (!SET_KINDS.has(kind)) throw new NotUnderstood("a SET statement is not known");
   const values = nodesOf(fields["args"]).map(optionText);
   const isBack = kind !== "VAR_SET_VALUE";
-  const effect: StatementEffect = { ...NO_EFFECT, changesReading: changesReading(name) };
   const lower = name.toLowerCase();
+  const undoesReadOnly = isBack ? lower === "transaction_read_only" : setsReadWrite(lower, values[0] ?? "");
+  const effect: StatementEffect = { ...NO_EFFECT, changesReading: changesReading(name), undoesReadOnly };
   if (lower === "role" || lower === "session_authorization") {
     // Back to the login's own role needs no right; every other role is a change of identity.
     if (isBack || (lower === "role" && values[0] === "none")) ambient("set", collector);
@@ -103,10 +106,16 @@ function readSet(fields: Fields, collector: Collector): StatementEffect {
     }
     return effect;
   }
-  const value = isBack ? null : (values[0] ?? "");
-  if (isBack || isOrdinarySetting(name, value)) ambient("set", collector);
+  if (isBack || isOrdinarySetting(name, values[0] ?? "")) ambient("set", collector);
   else collector.other(classOf("set protected"), "set protected");
   return effect;
+}
+
+/** BEGIN, SET TRANSACTION and SET SESSION CHARACTERISTICS with READ WRITE among their modes. */
+function namesReadWrite(modes: unknown): boolean {
+  return optionsOf(modes).some(({ name, argument }) => {
+    return name === "transaction_read_only" && !isTrue(argument === null ? "" : (optionText(argument) ?? ""));
+  });
 }
 
 function readDiscard(fields: Fields, collector: Collector): StatementEffect {

@@ -47,14 +47,31 @@ const READING_SETTINGS: ReadonlySet<string> = new Set([
   "session_authorization",
 ]);
 
+const READ_ONLY_SETTINGS: ReadonlySet<string> = new Set(["transaction_read_only", "default_transaction_read_only"]);
+
 /** The spellings of the boolean true. */
 const TRUE_WORDS: ReadonlySet<string> = new Set(["on", "true", "t", "tr", "tru", "yes", "y", "ye", "1"]);
 
-/** May every session set this to this value (null: back to what it was at the start)? Names are compared in lower case. */
-export function isOrdinarySetting(name: string, value: string | null): boolean {
+/** May every session set this to this value? Names are compared in lower case. */
+export function isOrdinarySetting(name: string, value: string): boolean {
   const lower = name.toLowerCase();
-  if (lower === "standard_conforming_strings") return value === null || TRUE_WORDS.has(value.toLowerCase());
+  if (lower === "standard_conforming_strings") return isTrue(value);
   return ORDINARY_SETTINGS.has(lower);
+}
+
+/** What set_config may change as SET does, whatever the value, and with nothing to be followed. */
+export function isOrdinaryWhateverValue(name: string): boolean {
+  const lower = name.toLowerCase();
+  return ORDINARY_SETTINGS.has(lower) && !READING_SETTINGS.has(lower) && !READ_ONLY_SETTINGS.has(lower);
+}
+
+export function isTrue(value: string): boolean {
+  return TRUE_WORDS.has(value.toLowerCase());
+}
+
+/** Does this value let a session or a transaction that only reads write? `name` is in lower case. */
+export function setsReadWrite(name: string, value: string): boolean {
+  return READ_ONLY_SETTINGS.has(name) && !isTrue(value);
 }
 
 export function changesReading(name: string): boolean {

@@ -2,6 +2,10 @@
 import { UNKNOWN } from "../../../src/core/operation.ts";
 import type { Access } from "../../../src/core/operation.ts";
 import type { Analysis, Reading, StatementEffect } from "../analysis.ts";
+import { govern } from "../mask/govern.ts";
+import { refuseKind } from "../mask/governed-statements.ts";
+import type { Governed } from "../mask/govern.ts";
+import type { StatementMasking } from "../mask/statement-masking.ts";
 import type { Fields } from "../parser.ts";
 import { classOf } from "../vocabulary.ts";
 import type { Verb } from "../vocabulary.ts";
@@ -13,8 +17,11 @@ import type { Surroundings } from "./expression.ts";
 import { ModificationReader } from "./modification.ts";
 import { NOTHING_AROUND, QueryReader } from "./query.ts";
 import type { Outputs } from "./query-outputs.ts";
+import { References } from "./references.ts";
+import type { MaskRefusal } from "./references.ts";
 import { Resolver } from "./resolver.ts";
 import { referByName, referToEveryColumn, relationSource } from "./scope.ts";
+import type { Level } from "./scope.ts";
 import { readSessionStatement } from "./session.ts";
 import { bareOf, namesOf, nodesOf, NotUnderstood, optionsOf, optionText, textOf, unwrap } from "./tree.ts";
 import type { Node } from "./tree.ts";
@@ -26,10 +33,13 @@ export type InnerAnalysis = (
   understood: boolean,
   inner: Node,
   effect: StatementEffect,
+  governed: Governed | null,
 ) => Analysis;
 
-/** What the server keeps under a name, as the statement that was prepared, to be read again under the reading of now. */
-export type PreparedStatements = (name: string) => Node | undefined;
+/** What the server keeps under a name: the statement, to be read again under the reading of now, and how it was sent. */
+export type PreparedStatements = (
+  name: string,
+) => { readonly statement: Node; readonly masking: StatementMasking | null } | undefined;
 
 /** What one statement does. */
 export type StatementDescription = {
@@ -37,6 +47,8 @@ export type StatementDescription = {
   readonly effect: StatementEffect;
   /** The first thing that could not be resolved, as a sentence for people. */
   readonly unresolved: string | null;
+  /** Null: the session is not governed. */
+  readonly governed: Governed | null;
 };
 
 const MODIFICATIONS: ReadonlySet<string> = new Set(["InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"]);
@@ -47,6 +59,7 @@ const NESTING_MAX = 16;
 export class StatementReader {
   readonly #reading: Reading;
   readonly #collector: Collector;
+  readonly #references: References | null;
   readonly #resolver: Resolver;
   readonly #prepared: PreparedStatements;
   readonly #innerAnalysis: InnerAnalysis;
@@ -56,21 +69,34 @@ export class StatementReader {
 
   constructor(reading: Reading, prepared: PreparedStatements, innerAnalysis: InnerAnalysis) {
     this.#reading = reading;
-    this.#collector = new Collector(reading.database);
+    this.#references = reading.plan ? new References(reading.plan) : null;
+    this.#collector = new Collector(reading.database, this.#references);
     this.#resolver = new Resolver(reading);
     this.#prepared = prepared;
     this.#innerAnalysis = innerAnalysis;
   }
 
-  /** Reads one statement; throws NotUnderstood. A reader is used once. */
-  read(statement: Node): StatementDescription {
-    let effect = this.#statement(statement, "select");
-    if (this.#collector.callsUnsafely) effect = { ...effect, changesReading: true };
+  /**
+   * Reads one statement; `readVerb` is the verb of what is only read, `isAlone`: it is all of its text. Throws
+   * NotUnderstood. A reader is used once.
+   */
+  read(statement: Node, readVerb: Verb = "select", isAlone = false): StatementDescription {
+    if (this.#references && isAlone && statement.kind === "SelectStmt") this.#references.mayCompare = true;
+    let effect = this.#statement(statement, readVerb);
+    if (this.#collector.callsUnsafely || this.#collector.setsPath) effect = { ...effect, changesReading: true };
     const accesses = this.#collector.accesses();
-    return { accesses, effect, unresolved: this.#collector.unresolved };
+    const { unresolved } = this.#collector;
+    const governed = this.#references && govern(statement, this.#references, this.#collector, this.#reading);
+    if (governed) accesses.push(...governed.writes);
+    if (governed?.compares) accesses.push(governed.compares.access);
+    return { accesses, effect, unresolved, governed };
   }
 
-  /** `readVerb` is the verb of what is only read. */
+  /** Why masks refuse it, as far as it was read; null: nothing was found. */
+  get refusal(): MaskRefusal | null {
+    return this.#references?.refusal ?? null;
+  }
+
   #statement(node: Node, readVerb: Verb): StatementEffect {
     if (++this.#nesting > NESTING_MAX) throw new NotUnderstood("statements stand inside each other too deep");
     const effect = this.#dispatch(node, readVerb);
@@ -80,6 +106,7 @@ export class StatementReader {
 
   #dispatch(node: Node, readVerb: Verb): StatementEffect {
     const { kind, fields } = node;
+    if (this.#references) refuseKind(this.#references, node);
     if (kind === "SelectStmt") return this.#select(fields, readVerb);
     if (MODIFICATIONS.has(kind)) {
       this.#queries(readVerb).statement(node, NOTHING_AROUND);
@@ -169,6 +196,7 @@ export class StatementReader {
     const runs = optionsOf(fields["options"]).some(({ name, argument }) => {
       return name === "analyze" && (argument === null || !FALSE_WORDS.has(optionText(argument)?.toLowerCase() ?? ""));
     });
+    if (this.#references) refuseKind(this.#references, query);
     if (runs) return this.#statement(query, "select");
     if (query.kind === "CreateTableAsStmt") {
       const inner = unwrap(query.fields["query"]);
@@ -182,16 +210,24 @@ export class StatementReader {
     const query = unwrap(fields["query"]);
     const nested = this.#nested(query);
     this.#collector.include(nested.accesses);
-    this.#collector.unresolved ??= nested.unresolved;
-    const analysis = this.#innerAnalysis(nested.accesses, nested.unresolved === null, query, nested.effect);
+    const analysis = this.#kept(nested, query);
     for (const type of nodesOf(fields["argtypes"])) this.#queries("select").expressions.node(type, NOTHING_AROUND);
     return { ...NO_EFFECT, prepares: { name: textOf(fields["name"]), analysis } };
   }
 
+  /** The analysis of a statement that is kept under a name; what it may not do, this one may not either. */
+  #kept({ accesses, effect, unresolved, governed }: StatementDescription, query: Node): Analysis {
+    this.#collector.unresolved ??= unresolved;
+    if (governed) this.#references?.include(governed);
+    return this.#innerAnalysis(accesses, unresolved === null, query, effect, governed);
+  }
+
   /** Another statement under the same reading, apart from what this one has gathered. */
-  #nested(statement: Node): StatementDescription {
+  #nested(statement: Node, readVerb: Verb = "select"): StatementDescription {
     const reader = new StatementReader(this.#reading, this.#prepared, this.#innerAnalysis);
-    const nested = reader.read(statement);
+    reader.#nesting = this.#nesting;
+    if (reader.#references && this.#references) reader.#references.explainOption = this.#references.explainOption;
+    const nested = reader.read(statement, readVerb);
     this.isSessionBound ||= reader.isSessionBound;
     return nested;
   }
@@ -199,18 +235,22 @@ export class StatementReader {
   /** The server reads a prepared statement again whenever names may mean something else by now, and so does this. */
   #execute(fields: Fields, readVerb: Verb): StatementEffect {
     this.isSessionBound = true;
-    const statement = this.#prepared(textOf(fields["name"]));
-    if (!statement) throw new NotUnderstood("what it executes was not prepared through this session");
+    const prepared = this.#prepared(textOf(fields["name"]));
+    if (!prepared) throw new NotUnderstood("what it executes was not prepared through this session");
     this.#queries("select").expressions.field(fields["params"], NOTHING_AROUND);
-    return this.#statement(statement, readVerb);
+    if (!this.#references) return this.#statement(prepared.statement, readVerb);
+    const { accesses, effect, unresolved, governed } = this.#nested(prepared.statement, readVerb);
+    this.#collector.include(accesses);
+    this.#collector.unresolved ??= unresolved;
+    this.#references.runs(governed, prepared.masking);
+    return effect;
   }
 
   #declare(fields: Fields): StatementEffect {
     const query = unwrap(fields["query"]);
     const nested = this.#nested(query);
     this.#collector.include(nested.accesses);
-    this.#collector.unresolved ??= nested.unresolved;
-    const analysis = this.#innerAnalysis(nested.accesses, nested.unresolved === null, query, nested.effect);
+    const analysis = this.#kept(nested, query);
     const options = typeof fields["options"] === "number" ? fields["options"] : 0;
     const declaresCursor = {
       name: textOf(fields["portalname"]),
@@ -227,6 +267,7 @@ export class StatementReader {
     const analysis = this.#reading.cursor(textOf(fields["portalname"]));
     if (!analysis) throw new NotUnderstood("the cursor was not opened through this session");
     this.#collector.include(analysis.accesses);
+    this.#references?.continues(analysis.masking);
     if (!analysis.understood)
       this.#collector.unresolved ??= analysis.notUnderstood ?? "the cursor's query could not be read";
     return { ...NO_EFFECT, changesReading: analysis.statements.some((effect) => effect.changesReading) };
@@ -255,10 +296,21 @@ export class StatementReader {
       const listed = namesOf(fields["attlist"]);
       for (const name of listed) referByName(level, name);
       if (listed.length === 0) referToEveryColumn(use);
-      queries.expressions.field(fields["whereClause"], { level, tables: null });
+      let around: Level = level;
+      if (this.#references && isFrom) {
+        const target = this.#references.target(relation);
+        if (listed.length === 0) target?.writeAll(verb);
+        else target?.write(verb, listed);
+        if (target) around = { ...level, sources: [own, relationSource(target.reads, own.name, null, [])] };
+      } else this.#references?.copy(range, use, listed);
+      queries.expressions.condition(fields["whereClause"], { level: around, tables: null });
     } else queries.statement(unwrap(fields["query"]), NOTHING_AROUND);
     const isClients = !hasFile && !isProgram;
-    return { ...NO_EFFECT, copiesIn: isFrom && isClients, copiesOut: !isFrom && isClients };
+    if (isFrom || !isClients) return { ...NO_EFFECT, copiesIn: isFrom && isClients };
+    const copyOptions = new Map(
+      optionsOf(fields["options"]).map(({ name, argument }) => [name, argument && optionText(argument)]),
+    );
+    return { ...NO_EFFECT, copiesOut: true, copyOptions };
   }
 
   /** A procedure is called by name whatever it is; only its arguments are judged as expressions. */
@@ -267,8 +319,10 @@ export class StatementReader {
     if (!call) throw new NotUnderstood("a CALL names no procedure");
     checkFields("FuncCall", call);
     this.#queries("select").expressions.field(call["args"], NOTHING_AROUND);
-    this.#collector.call(this.#resolver.procedure(namesOf(call["funcname"])));
-    return { ...NO_EFFECT, changesReading: true };
+    const procedures = this.#resolver.procedure(namesOf(call["funcname"]));
+    this.#collector.call(procedures);
+    this.#references?.calls(procedures ?? []);
+    return { ...NO_EFFECT, changesReading: true, callsProcedure: true };
   }
 
   #onRelations(verb: Verb, relations: unknown): StatementEffect {

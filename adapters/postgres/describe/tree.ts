@@ -80,9 +80,7 @@ export function optionsOf(value: unknown): { readonly name: string; readonly arg
 }
 
 /** An option's value as text, as far as it is a plain word, string or number; null when it is something else. */
-export function optionText(argument: Node | null): string | null {
-  if (!argument) return null;
-  const { kind, fields } = argument;
+export function optionText({ kind, fields }: Node): string | null {
   if (kind === "String") return textOf(fields["sval"]);
   if (kind === "Integer") return numberText(fields["ival"]);
   if (kind === "Float") return textOf(fields["fval"]);

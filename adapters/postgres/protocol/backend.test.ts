@@ -167,6 +167,8 @@ test("the rows that a tag tells", () => {
   for (const [tag, rows] of Object.entries(tags)) {
     const body = bodyOf(BACKEND.commandComplete, backend.encodeCommandComplete(tag));
     expect(backend.decodeCommandComplete(body)).toEqual({ tag, rows });
+    const among = Buffer.concat([Buffer.from("7 1"), body, Buffer.of(0, 0)]);
+    expect(backend.decodeCommandComplete(among, 3, 3 + body.length)).toEqual({ tag, rows });
   }
 });
 
@@ -202,35 +204,48 @@ test("a negotiated version is read as servers write it and as it is documented",
 });
 
 describe("refused", () => {
-  const cases: readonly (readonly [name: string, code: string, decode: (body: Uint8Array) => unknown, hex: string])[] =
-    [
-      ["an md5 salt of three bytes", "WIRE_SHORT", backend.decodeAuthentication, "00000005 010203"],
-      ["an md5 salt of five bytes", "WIRE_TRAILING", backend.decodeAuthentication, "00000005 0102030405"],
-      ["an Ok that goes on", "WIRE_TRAILING", backend.decodeAuthentication, "00000000 00"],
-      ["mechanisms without an end", "WIRE_NO_TERMINATOR", backend.decodeAuthentication, "0000000a 6100"],
-      ["a mechanism after the end", "WIRE_TRAILING", backend.decodeAuthentication, "0000000a 00 6100"],
-      ["a setting that is not UTF-8", "WIRE_NOT_UTF8", backend.decodeParameterStatus, "6100 e900"],
-      ["a key of three bytes", "PROTOCOL_VALUE", backend.decodeBackendKeyData, "00000001 010203"],
-      ["a key of 257 bytes", "PROTOCOL_VALUE", backend.decodeBackendKeyData, `00000001 ${"01".repeat(257)}`],
-      ["an unknown state", "PROTOCOL_VALUE", backend.decodeReadyForQuery, "69"],
-      ["no state", "PROTOCOL_VALUE", backend.decodeReadyForQuery, ""],
-      ["two states", "PROTOCOL_VALUE", backend.decodeReadyForQuery, "4949"],
-      ["a tag without its NUL", "PROTOCOL_VALUE", backend.decodeCommandComplete, "61"],
-      ["a tag that goes on after its NUL", "PROTOCOL_VALUE", backend.decodeCommandComplete, "610061"],
-      ["a tag with two NULs", "PROTOCOL_VALUE", backend.decodeCommandComplete, "610000"],
-      ["no tag", "PROTOCOL_VALUE", backend.decodeCommandComplete, ""],
-      ["a tag of 256 letters", "PROTOCOL_VALUE", backend.decodeCommandComplete, `${"61".repeat(256)} 00`],
-      ["an error without its end", "WIRE_SHORT", backend.decodeErrorFields, "4d 6100"],
-      ["an error with two SQLSTATEs", "PROTOCOL_DUPLICATE", backend.decodeErrorFields, "43 6100 43 6200 00"],
-      ["an error that goes on", "WIRE_TRAILING", backend.decodeErrorFields, "00 00"],
-      ["a row with a cell of length -2", "WIRE_SHORT", backend.decodeDataRow, "0001 fffffffe"],
-      ["a row with a cell too many", "WIRE_TRAILING", backend.decodeDataRow, "0001 ffffffff ffffffff"],
-      ["a COPY of format 2", "PROTOCOL_VALUE", backend.decodeCopyResponse, "02 0000"],
-      ["a protocol other than 3", "PROTOCOL_VERSION", backend.decodeNegotiateProtocolVersion, "00040000 00000000"],
-      ["an option too few", "WIRE_NO_TERMINATOR", backend.decodeNegotiateProtocolVersion, "00030000 00000002 6100 61"],
-    ];
+  type Decode = (body: Uint8Array, start?: number, end?: number) => unknown;
+  const cases: readonly (readonly [name: string, code: string, decode: Decode, hex: string])[] = [
+    ["an md5 salt of three bytes", "WIRE_SHORT", backend.decodeAuthentication, "00000005 010203"],
+    ["an md5 salt of five bytes", "WIRE_TRAILING", backend.decodeAuthentication, "00000005 0102030405"],
+    ["an Ok that goes on", "WIRE_TRAILING", backend.decodeAuthentication, "00000000 00"],
+    ["mechanisms without an end", "WIRE_NO_TERMINATOR", backend.decodeAuthentication, "0000000a 6100"],
+    ["a mechanism after the end", "WIRE_TRAILING", backend.decodeAuthentication, "0000000a 00 6100"],
+    ["a setting that is not UTF-8", "WIRE_NOT_UTF8", backend.decodeParameterStatus, "6100 e900"],
+    ["a key of three bytes", "PROTOCOL_VALUE", backend.decodeBackendKeyData, "00000001 010203"],
+    ["a key of 257 bytes", "PROTOCOL_VALUE", backend.decodeBackendKeyData, `00000001 ${"01".repeat(257)}`],
+    ["an unknown state", "PROTOCOL_VALUE", backend.decodeReadyForQuery, "69"],
+    ["no state", "PROTOCOL_VALUE", backend.decodeReadyForQuery, ""],
+    ["two states", "PROTOCOL_VALUE", backend.decodeReadyForQuery, "4949"],
+    ["a tag without its NUL", "PROTOCOL_VALUE", backend.decodeCommandComplete, "61"],
+    ["a tag that goes on after its NUL", "PROTOCOL_VALUE", backend.decodeCommandComplete, "610061"],
+    ["a tag with two NULs", "PROTOCOL_VALUE", backend.decodeCommandComplete, "610000"],
+    ["no tag", "PROTOCOL_VALUE", backend.decodeCommandComplete, ""],
+    ["a tag of 256 letters", "PROTOCOL_VALUE", backend.decodeCommandComplete, `${"61".repeat(256)} 00`],
+    ["an error without its end", "WIRE_SHORT", backend.decodeErrorFields, "4d 6100"],
+    ["an error with two SQLSTATEs", "PROTOCOL_DUPLICATE", backend.decodeErrorFields, "43 6100 43 6200 00"],
+    ["an error that goes on", "WIRE_TRAILING", backend.decodeErrorFields, "00 00"],
+    ["a row with a cell of length -2", "WIRE_SHORT", backend.decodeDataRow, "0001 fffffffe"],
+    ["a row with a cell too many", "WIRE_TRAILING", backend.decodeDataRow, "0001 ffffffff ffffffff"],
+    ["a COPY of format 2", "PROTOCOL_VALUE", backend.decodeCopyResponse, "02 0000"],
+    ["a protocol other than 3", "PROTOCOL_VERSION", backend.decodeNegotiateProtocolVersion, "00040000 00000000"],
+    ["an option too few", "WIRE_NO_TERMINATOR", backend.decodeNegotiateProtocolVersion, "00030000 00000002 6100 61"],
+  ];
   for (const [what, code, decode, body] of cases) {
     test(what, () => expect(codeOf(() => decode(hex(body)))).toBe(code));
+  }
+
+  const parts = cases.filter(
+    ([, , decode]) => decode === backend.decodeReadyForQuery || decode === backend.decodeCommandComplete,
+  );
+  for (const [what, code, decode, body] of parts) {
+    test(`${what}, among other bytes`, () => {
+      const alone = hex(body);
+      for (const around of [[0x49], [0x61, 0]]) {
+        const among = Uint8Array.from([...around, ...alone, ...around]);
+        expect(codeOf(() => decode(among, around.length, around.length + alone.length))).toBe(code);
+      }
+    });
   }
 });
 

@@ -97,8 +97,8 @@ const IDLE = 0x49;
 const IN_TRANSACTION = 0x54;
 const FAILED = 0x45;
 
-export function decodeReadyForQuery(body: Uint8Array): TransactionStatus {
-  const status = body.length === 1 ? body[0] : undefined;
+export function decodeReadyForQuery(body: Uint8Array, start = 0, end = body.length): TransactionStatus {
+  const status = end - start === 1 ? body[start] : undefined;
   if (status === IDLE) return "I";
   if (status === IN_TRANSACTION) return "T";
   if (status === FAILED) return "E";
@@ -112,22 +112,28 @@ const SPACE = 0x20;
 const DIGIT_0 = 0x30;
 const DIGIT_9 = 0x39;
 
-export function decodeCommandComplete(body: Uint8Array): CommandComplete {
-  const end = body.length - 1;
-  if (end < 0 || end >= TAG_BYTES_MAX || body.indexOf(0) !== end) {
-    throw new ProtocolError("PROTOCOL_VALUE", "a CommandComplete is not one short terminated string");
-  }
-  // A tag has about ten ASCII letters: a loop is quicker than a TextDecoder.
-  let tag = "";
-  for (let at = 0; at < end; at++) tag += String.fromCharCode(body[at] ?? SPACE);
-  return { tag, rows: rowsOf(body, end) };
+export function decodeCommandComplete(body: Uint8Array, start = 0, end = body.length): CommandComplete {
+  const rows = decodeRowCount(body, start, end);
+  return { tag: String.fromCharCode(...body.subarray(start, end - 1)), rows };
+}
+
+/** As decodeCommandComplete(), without a text of the tag: most are only asked for their rows. */
+export function decodeRowCount(body: Uint8Array, start: number, end: number): number | null {
+  const nul = end - 1;
+  if (nul < start || nul - start >= TAG_BYTES_MAX || body[nul] !== 0) throw badCommandComplete();
+  for (let at = start; at < nul; at++) if (body[at] === 0) throw badCommandComplete();
+  return rowsOf(body, start, nul);
+}
+
+function badCommandComplete(): ProtocolError {
+  return new ProtocolError("PROTOCOL_VALUE", "a CommandComplete is not one short terminated string");
 }
 
 /** The digits between the last space and `end`, read backwards. */
-function rowsOf(body: Uint8Array, end: number): number | null {
+function rowsOf(body: Uint8Array, start: number, end: number): number | null {
   let rows = 0;
   let unit = 1;
-  for (let at = end - 1; at >= 0; at--) {
+  for (let at = end - 1; at >= start; at--) {
     const byte = body[at] ?? SPACE;
     if (byte === SPACE) return at === end - 1 || !Number.isSafeInteger(rows) ? null : rows;
     if (byte < DIGIT_0 || byte > DIGIT_9) return null;

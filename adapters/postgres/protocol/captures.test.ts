@@ -50,7 +50,7 @@ test("a PostgreSQL and its clients of today are read and written to the byte", a
     expectSameBytes(messages);
     expectWithinLimits(messages);
   }
-}, 60_000);
+}, 240_000);
 
 test("the heads of long messages are read from any prefix that holds them, as from the whole", () => {
   const messages = committed.flatMap(messagesOf);

@@ -164,6 +164,41 @@ describe("refused", () => {
   }
 });
 
+test("a body among other bytes is read as it is by itself", () => {
+  const byte = fc.oneof(fc.constantFrom(0, 0x53, 0x50), fc.nat(255));
+  const body = fc.oneof(
+    fc.uint8Array({ maxLength: 20 }),
+    fc.array(byte, { maxLength: 20 }).map((list) => Uint8Array.from(list)),
+    name.map((each) => frontend.encodeExecute(each).subarray(5)),
+    name.map((each) => frontend.encodeClose("portal", each).subarray(5)),
+  );
+  const around = fc.array(byte, { maxLength: 5 });
+  const decoders = [
+    frontend.decodeQuery,
+    frontend.decodeBindHead,
+    frontend.decodeExecute,
+    frontend.decodeDescribe,
+    frontend.decodeClose,
+  ];
+  const told = (decode: () => unknown): unknown => {
+    try {
+      return decode();
+    } catch (error) {
+      return String(error);
+    }
+  };
+  fc.assert(
+    fc.property(body, around, around, (alone, before, after) => {
+      const among = Uint8Array.from([...before, ...alone, ...after]);
+      for (const decode of decoders) {
+        const end = before.length + alone.length;
+        expect(told(() => decode(among, before.length, end))).toEqual(told(() => decode(alone)));
+      }
+    }),
+    { numRuns: 1000 },
+  );
+});
+
 describe("names", () => {
   const longest = "n".repeat(NAME_BYTES_MAX);
 

@@ -12,12 +12,14 @@ import { readFormats, readValue, readValues, writeFormats, writeValue, writeValu
  * which lives in the same namespace. (Latin-1 would never fail, but every comparison with SQL would need a conversion,
  * and a forgotten one would miss a statement silently.)
  *
- * Every decoder throws `WireError` when the body is not exactly one message, and hands out views into it.
+ * Every decoder throws `WireError` when the body is not exactly one message, and hands out views into it. Where a
+ * decoder takes `start` and `end`, the body is what lies between these places, so that the many small messages of a
+ * chunk need no view each.
  */
 
 /** Query: the SQL without its NUL. */
-export function decodeQuery(body: Uint8Array): Uint8Array {
-  const reader = new Reader(body);
+export function decodeQuery(body: Uint8Array, start = 0, end = body.length): Uint8Array {
+  const reader = new Reader(body, start, end);
   const sql = reader.cstring();
   reader.end();
   return sql;
@@ -44,16 +46,18 @@ export type BindHead = { readonly portal: string; readonly statement: string; re
  * Reads the names of a Bind whose body has begun to arrive. Null: they are not all there yet, which is an error if the
  * prefix is the whole body; once it holds `BIND_HEAD_BYTES_MAX` bytes there is always an answer or an error.
  */
-export function decodeBindHead(prefix: Uint8Array): BindHead | null {
-  const first = nameEnd(prefix, 0);
+export function decodeBindHead(prefix: Uint8Array, start = 0, end = prefix.length): BindHead | null {
+  const first = nameEnd(prefix, start, end);
   if (first === null) return null;
-  const second = nameEnd(prefix, first + 1);
+  const second = nameEnd(prefix, first + 1, end);
   if (second === null) return null;
-  const reader = new Reader(prefix);
+  const reader = new Reader(prefix, start, end);
   return { portal: readName(reader), statement: readName(reader), headBytes: reader.position };
 }
 
 export const BIND_HEAD_BYTES_MAX = 2 * (NAME_BYTES_MAX + 1);
+/** What `decodeFunctionCallHead` reads. */
+export const FUNCTION_HEAD_BYTES_MAX = 4;
 
 /** A whole Bind. Formats are 0 (text) and 1 (binary): none for all text, one for all, or one for each. */
 export type Bind = {
@@ -79,16 +83,16 @@ export function decodeBind(body: Uint8Array): Bind {
 /** Describe and Close name a statement or a portal; the empty name is the unnamed one. */
 export type Named = { readonly of: "statement" | "portal"; readonly name: string };
 
-export function decodeDescribe(body: Uint8Array): Named {
-  return decodeNamed(body);
+export function decodeDescribe(body: Uint8Array, start = 0, end = body.length): Named {
+  return decodeNamed(body, start, end);
 }
 
-export function decodeClose(body: Uint8Array): Named {
-  return decodeNamed(body);
+export function decodeClose(body: Uint8Array, start = 0, end = body.length): Named {
+  return decodeNamed(body, start, end);
 }
 
-function decodeNamed(body: Uint8Array): Named {
-  const reader = new Reader(body);
+function decodeNamed(body: Uint8Array, start: number, end: number): Named {
+  const reader = new Reader(body, start, end);
   const of = reader.u8();
   if (of !== STATEMENT && of !== PORTAL) {
     throw new ProtocolError("PROTOCOL_VALUE", "a Describe or Close names neither a statement nor a portal");
@@ -104,8 +108,8 @@ const PORTAL = 0x50; // P
 /** Execute. The server takes `rowsMax` of 0 and below for "no limit". */
 export type Execute = { readonly portal: string; readonly rowsMax: number };
 
-export function decodeExecute(body: Uint8Array): Execute {
-  const reader = new Reader(body);
+export function decodeExecute(body: Uint8Array, start = 0, end = body.length): Execute {
+  const reader = new Reader(body, start, end);
   const portal = readName(reader);
   const rowsMax = reader.i32();
   reader.end();
@@ -265,16 +269,17 @@ export function encodeSaslResponse(response: Uint8Array): Uint8Array {
 }
 
 function readName(reader: Reader): string {
+  const short = reader.shortAscii();
+  if (short !== null) return short;
   const bytes = reader.cstring();
   if (bytes.length > NAME_BYTES_MAX) throw tooLongName();
   return decodeUtf8(bytes);
 }
 
 /** Where the NUL of the name that begins at `from` is; null when it has not come yet but still may. */
-function nameEnd(prefix: Uint8Array, from: number): number | null {
-  const end = prefix.indexOf(0, from);
-  if (end >= 0) return end;
-  if (prefix.length - from > NAME_BYTES_MAX) throw tooLongName();
+function nameEnd(prefix: Uint8Array, from: number, to: number): number | null {
+  for (let at = from; at < to; at++) if (prefix[at] === 0) return at;
+  if (to - from > NAME_BYTES_MAX) throw tooLongName();
   return null;
 }
 

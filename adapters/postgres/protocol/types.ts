@@ -1,5 +1,8 @@
 /** The type bytes and the first packet's codes of PostgreSQL's protocol 3. https://www.postgresql.org/docs/18/protocol-message-formats.html */
 
+/** The type byte and the length, which counts itself and the body. */
+export const HEADER_BYTES = 5;
+
 /** What a client may send, by its first byte. `password` also carries the SASL and GSSAPI answers. */
 export const FRONTEND = {
   bind: 0x42, // B

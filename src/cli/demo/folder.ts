@@ -13,15 +13,18 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { CommandError } from "../command.ts";
 import { EXAMPLE_POLICIES } from "./policies.ts";
-import { SHOP_DATABASE, SHOP_ROLE } from "./postgres.ts";
+import { GOVERNED_ROLE, SHOP_DATABASE, SHOP_ROLE } from "./postgres.ts";
 import { giveTo } from "./server-account.ts";
 import type { ServerAccount } from "./server-account.ts";
+import { WEB_TARGET } from "./web-server.ts";
+import type { WebServerAddress } from "./web-server.ts";
 
 /** By this line the demo knows a folder of its own again. */
 const MARK = "# Written by `weir demo`, which writes it again at each start.";
 const FOLDER_MODE = 0o755;
-/** The gateway's usual one. */
-export const PORT = 6432;
+/** The gateway's listeners; 0: any free port. */
+export type Ports = { readonly postgres: number; readonly ssh: number };
+export const USUAL_PORTS: Ports = { postgres: 6432, ssh: 6422 };
 /** What the kernel takes as the address of a local socket, less the name of the file (unix(7)). */
 const SOCKET_FOLDER_BYTES_MAX = 107 - "/.s.PGSQL.5432".length;
 
@@ -35,6 +38,8 @@ export class DemoFolder {
   /** The server's. */
   readonly postgres: string;
   readonly socket: string;
+  /** The web server's. */
+  readonly web: string;
 
   private constructor(path: string, isKept: boolean) {
     this.path = path;
@@ -44,6 +49,7 @@ export class DemoFolder {
     this.data = join(path, "data");
     this.postgres = join(path, "postgres");
     this.socket = join(path, "socket");
+    this.web = join(path, "web");
   }
 
   /** A new folder that remove() removes; or, when one is named, that one, which must be empty or a demo's. */
@@ -61,19 +67,26 @@ export class DemoFolder {
     return folder;
   }
 
-  /** Writes the configuration, for a gateway on this port (0: any free one). */
-  writeConfiguration(port: number): void {
+  /** Writes the configuration, for a gateway on these ports; `web` null: there is no web server, and nothing of SSH. */
+  writeConfiguration({ postgres, ssh }: Ports, web: WebServerAddress | null): void {
     const text = `${MARK}
 name: demo.localhost
 data: ./data
 policies: ./policies
 listen:
-  postgres: { host: 127.0.0.1, port: ${port}, tls: auto }
-targets:
+  postgres: { host: 127.0.0.1, port: ${postgres}, tls: auto }
+${web === null ? "" : `  ssh: { host: 127.0.0.1, port: ${ssh} }\n`}targets:
   shop:
     postgres: { host: ${JSON.stringify(this.socket)}, database: ${SHOP_DATABASE}, user: ${SHOP_ROLE} }
     labels: { env: demo }
-limits: { drainTime: 5s }
+    # PostgreSQL itself keeps masked columns from this login. \`weir targets prepare shop\` makes it, and the demo has run that.
+    masking: { mode: guarded, user: ${GOVERNED_ROLE} }
+  shop-trial:
+    # The same database without anything prepared in it: weaker, for a first look.
+    postgres: { host: ${JSON.stringify(this.socket)}, database: ${SHOP_DATABASE}, user: ${SHOP_ROLE} }
+    labels: { env: demo }
+    masking: { mode: inline }
+${web === null ? "" : webTarget(web)}limits: { drainTime: 5s }
 `;
     writeFileSync(this.configFile, text);
   }
@@ -93,11 +106,12 @@ limits: { drainTime: 5s }
     mkdirSync(this.path, { recursive: true, mode: FOLDER_MODE });
     this.#refuseForeign();
     // First of all, so that what fails after it can be tried again in this folder.
-    this.writeConfiguration(PORT);
+    this.writeConfiguration(USUAL_PORTS, null);
     // The server's account must be able to pass through; the secrets lie in `data`, which weir closes.
     if (!this.isKept) chmodSync(this.path, FOLDER_MODE);
     mkdirSync(this.socket, { recursive: true, mode: FOLDER_MODE });
     giveTo(account, this.socket);
+    mkdirSync(this.web, { recursive: true, mode: FOLDER_MODE });
     // Policies that are there may have been changed, and stay as they are.
     if (existsSync(this.policies)) return;
     for (const [path, text] of Object.entries(EXAMPLE_POLICIES)) {
@@ -115,4 +129,13 @@ limits: { drainTime: 5s }
       "Name a folder with --data that is empty, that is not there yet, or that an earlier demo made.",
     );
   }
+}
+
+function webTarget({ port, user, keyFile, hostKey }: WebServerAddress): string {
+  const [userText, keyText, hostKeyText] = [user, keyFile, hostKey].map((value) => JSON.stringify(value));
+  return `  ${WEB_TARGET}:
+    # Its shell is a POSIX one: commands can be judged word by word.
+    ssh: { host: 127.0.0.1, port: ${port}, user: ${userText}, key: { file: ${keyText} }, hostKeys: [${hostKeyText}], shell: posix }
+    labels: { env: demo, role: web }
+`;
 }

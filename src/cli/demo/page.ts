@@ -2,6 +2,7 @@
 import { printable } from "../audit-lines.ts";
 import type { Terminal } from "../command.ts";
 import type { Reply, Row } from "./tour.ts";
+import type { WebVisit } from "./web-tour.ts";
 
 const BOLD = "\u001b[1m";
 const DIM = "\u001b[2m";
@@ -37,10 +38,10 @@ export class Page {
     for (const line of lines) this.#terminal.out(`${INDENT}${line}`);
   }
 
-  statement(sql: string): void {
+  statement(target: string, sql: string): void {
     const [first = "", ...others] = sql.split("\n");
-    this.#terminal.out(`${INDENT}${this.#paint(DIM, "shop=>")} ${first}`);
-    for (const line of others) this.#terminal.out(`${INDENT}${this.#paint(DIM, "shop->")} ${line}`);
+    this.#terminal.out(`${INDENT}${this.#paint(DIM, `${target}=>`)} ${first}`);
+    for (const line of others) this.#terminal.out(`${INDENT}${this.#paint(DIM, `${target}->`)} ${line}`);
     this.#terminal.out("");
   }
 
@@ -55,6 +56,17 @@ export class Page {
     this.#terminal.out(`${INDENT}${this.#paint(RED, `ERROR ${code}`)}: ${printable(message)}`);
     if (detail !== "") this.#terminal.out(`${INDENT}${this.#paint(DIM, "DETAIL:")} ${printable(detail)}`);
     if (hint !== "") this.#terminal.out(`${INDENT}${this.#paint(DIM, "HINT:")} ${printable(hint)}`);
+  }
+
+  /** A command as it is typed, and what it put out; a shell's screen has both in it. */
+  session(prompt: string, { command, stdout, stderr, status }: WebVisit): void {
+    if (command !== null) {
+      this.#terminal.out(`${INDENT}${this.#paint(DIM, prompt)}${printable(command)}`);
+      this.#terminal.out("");
+    }
+    for (const line of linesOf(stdout)) this.#terminal.out(`${INDENT}${printable(line)}`);
+    for (const line of linesOf(stderr)) this.#terminal.out(`${INDENT}${this.#paint(RED, printable(line))}`);
+    if (status !== 0) this.#terminal.out(`${INDENT}${this.#paint(DIM, `exit status ${status}`)}`);
   }
 
   line(text: string): void {
@@ -73,4 +85,8 @@ function table(rows: readonly Row[]): string[] {
   const lines = cells.map((line) => line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | "));
   const rule = widths.map((width) => "-".repeat(width)).join("-+-");
   return [lines[0] ?? "", rule, ...lines.slice(1)].map((line) => line.trimEnd());
+}
+
+function linesOf(text: string): string[] {
+  return text === "" ? [] : text.trimEnd().split("\n");
 }

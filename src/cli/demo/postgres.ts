@@ -11,6 +11,9 @@ import SHOP from "./shop.sql" with { type: "text" };
 export const SHOP_DATABASE = "shop";
 /** Owns the database; the gateway logs in as this role. */
 export const SHOP_ROLE = "shop";
+/** The login of sessions in which columns are masked. */
+export const GOVERNED_ROLE = "weir_governed";
+export const ADMINISTRATOR = "postgres";
 /** Names the socket file only. */
 const PORT = 5432;
 const LOG_CHARS_MAX = 20_000;
@@ -129,7 +132,7 @@ async function makeFiles({ binaries, account, dataFolder }: DemoPostgresOptions)
     ...account.prefix,
     join(binaries.folder, "initdb"),
     `--pgdata=${aside}`,
-    "--username=postgres",
+    `--username=${ADMINISTRATOR}`,
     "--auth=trust",
     "--encoding=UTF8",
     "--locale=C",
@@ -179,7 +182,7 @@ async function loadShop(socketFolder: string): Promise<void> {
 
 async function withDatabase(socketFolder: string, database: string, work: (sql: SQL) => Promise<void>): Promise<void> {
   const path = join(socketFolder, `.s.PGSQL.${PORT}`);
-  const sql = new SQL({ adapter: "postgres", path, database, username: "postgres", tls: false, max: 1 });
+  const sql = new SQL({ adapter: "postgres", path, database, username: ADMINISTRATOR, tls: false, max: 1 });
   try {
     await work(sql);
   } finally {

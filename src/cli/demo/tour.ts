@@ -10,17 +10,22 @@ export const PEOPLE = [
 ] as const;
 export type Person = (typeof PEOPLE)[number]["subject"];
 
+/** The same database masked in both ways: the demo has prepared it for the first target. */
+export const TARGETS = ["shop", "shop-trial"] as const;
+
 type Stop = {
   readonly subject: Person;
+  readonly target: (typeof TARGETS)[number];
   readonly title: string;
   readonly sql: string;
-  /** By the example policies. */
+  /** By the example policies; with PostgreSQL's own errors among it. */
   readonly isRefused: boolean;
 };
 
 const STOPS: readonly Stop[] = [
   {
     subject: "shop-agent",
+    target: "shop",
     title: "The agent asks what sells best",
     sql: `SELECT p.name, sum(o.quantity) AS sold
   FROM orders o JOIN products p ON p.id = o.product_id
@@ -29,20 +34,44 @@ const STOPS: readonly Stop[] = [
   },
   {
     subject: "shop-agent",
-    title: "The agent asks for customers' e-mail addresses",
-    sql: "SELECT name, email FROM customers LIMIT 3",
+    target: "shop",
+    title: "The agent reads customers: what is personal is masked",
+    sql: "SELECT name, email, phone FROM customers ORDER BY id LIMIT 2",
+    isRefused: false,
+  },
+  {
+    subject: "shop-agent",
+    target: "shop",
+    title: "The agent wants an error to tell the address: it tells the mask",
+    sql: "SELECT email::int FROM customers WHERE id = 1",
     isRefused: true,
   },
   {
     subject: "shop-agent",
+    target: "shop",
+    title: "The agent tries a function that reads tables by itself",
+    sql: "SELECT query_to_xml('SELECT email FROM customers', true, true, '')",
+    isRefused: true,
+  },
+  {
+    subject: "shop-agent",
+    target: "shop-trial",
+    title: "The same database where nothing was prepared, masked inline (weaker, for trial)",
+    sql: "SELECT to_jsonb(c) AS customer FROM customers c WHERE id = 1",
+    isRefused: false,
+  },
+  {
+    subject: "shop-agent",
+    target: "shop",
     title: "The agent forgets a WHERE",
     sql: "DELETE FROM orders",
     isRefused: true,
   },
   {
     subject: "dana",
+    target: "shop",
     title: "The DBA looks up an address",
-    sql: "SELECT name, email FROM customers ORDER BY id LIMIT 2",
+    sql: "SELECT name, email, phone FROM customers ORDER BY id LIMIT 2",
     isRefused: false,
   },
 ];
@@ -58,11 +87,10 @@ export type Row = Readonly<Record<string, Cell>>;
 /** `isRefused`: what the example policies mean to happen. */
 export type Visit = Stop & { readonly reply: Reply };
 
-/** How to reach the gateway's target. */
+/** How to reach the gateway. */
 export type Access = {
   readonly host: string;
   readonly port: number;
-  readonly target: string;
   /** PEM: the certificate that the gateway must show. */
   readonly ca: string;
 };
@@ -70,24 +98,23 @@ export type Access = {
 /** Goes through all stops, each with a session of its own. */
 export async function* takeTour(access: Access, tokens: Readonly<Record<Person, string>>): AsyncGenerator<Visit> {
   for (const stop of STOPS) {
-    yield { ...stop, reply: await send(access, stop.subject, tokens[stop.subject], stop.sql) };
+    yield { ...stop, reply: await send(access, stop, tokens[stop.subject]) };
   }
 }
 
-async function send(access: Access, username: string, password: string, text: string): Promise<Reply> {
-  const { host, port, target, ca } = access;
+async function send({ host, port, ca }: Access, stop: Stop, password: string): Promise<Reply> {
   const sql = new SQL({
     adapter: "postgres",
     hostname: host,
     port,
-    database: target,
-    username,
+    database: stop.target,
+    username: stop.subject,
     password,
     tls: { ca, rejectUnauthorized: true },
     max: 1,
   });
   try {
-    const rows: unknown = await sql.unsafe(text).simple();
+    const rows: unknown = await sql.unsafe(stop.sql).simple();
     return { rows: Array.isArray(rows) ? rows.map(readRow) : [] };
   } catch (error) {
     if (error instanceof SQL.PostgresError && error.errno !== undefined) {
@@ -110,13 +137,15 @@ function readCell(value: unknown): Cell {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
+/** What the tour's stops are in the log. */
+const VISITS: ReadonlySet<string> = new Set(["query", "exec", "shell"]);
 const OUTCOMES_TIME_MS_MAX = 10_000;
 
 /**
- * The log's entries about so many statements of clients, from an entry on, or about the sessions that were refused
+ * The log's entries about so many statements and commands of clients, from an entry on, or about the sessions that were refused
  * instead: each with what became of it, which may be recorded a moment after the client has its answer.
  */
-export async function recordOf(dataFolder: string, from: number, statements: number): Promise<LogEntry[]> {
+export async function recordOf(dataFolder: string, from: number, visits: number): Promise<LogEntry[]> {
   const log = LogReader.open(dataFolder);
   try {
     const found: LogEntry[] = [];
@@ -124,7 +153,7 @@ export async function recordOf(dataFolder: string, from: number, statements: num
     let seen = 0;
     for await (const entry of log.follow(from, {}, AbortSignal.timeout(OUTCOMES_TIME_MS_MAX))) {
       const { leaf } = entry;
-      if (leaf.shape === "intent" && leaf.operation.kind === "query" && leaf.decision.kind !== "house") {
+      if (leaf.shape === "intent" && VISITS.has(leaf.operation.kind) && leaf.decision.kind !== "house") {
         found.push(entry);
         seen++;
         if (leaf.outcome === undefined) open.add(leaf.id);
@@ -134,7 +163,7 @@ export async function recordOf(dataFolder: string, from: number, statements: num
         found.push(entry);
         seen++;
       }
-      if (seen === statements && open.size === 0) return found;
+      if (seen === visits && open.size === 0) return found;
     }
   } finally {
     log.close();

@@ -1,7 +1,7 @@
 /** A server behind a gateway with a policy, and what a client is told when that policy says no. */
 import { expect } from "bun:test";
 import { type Gateway, startGateway } from "../../gateway.ts";
-import { type PostgresServer, startPostgres } from "../../servers/postgres.ts";
+import { type PostgresOptions, type PostgresServer, startPostgres } from "../../servers/postgres.ts";
 import { errorIn, rows } from "./transcript.ts";
 import { type Login, type Message, WireClient } from "./wire-client.ts";
 import { encodeQuery } from "../../../adapters/postgres/protocol/frontend.ts";
@@ -26,8 +26,12 @@ export function policyFiles(permits: string, guards = ""): Readonly<Record<strin
   };
 }
 
-export async function startPoliced(sql: string, files: Readonly<Record<string, string>>): Promise<Policed> {
-  const server = await startPostgres({ sql });
+export async function startPoliced(
+  sql: string,
+  files: Readonly<Record<string, string>>,
+  more: Pick<PostgresOptions, "settings"> = {},
+): Promise<Policed> {
+  const server = await startPostgres({ sql, ...more });
   const gateway = await startGateway({ postgres: server, policyFiles: files });
   const tokens = new Map<string, string>();
   return {

@@ -1,6 +1,6 @@
 /** psycopg 3 through the gateway; the package is installed once into a cache outside the project. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { DRIVER_ROADS } from "./driver-policy.ts";
@@ -62,10 +62,10 @@ async function findPython(): Promise<string | null> {
   const folder = join(cache, PACKAGE.replaceAll(/[^a-z0-9.]+/gu, "-"));
   const cached = join(folder, "bin/python");
   if (existsSync(cached) && (await hasPsycopg(cached))) return cached;
-  mkdirSync(cache, { recursive: true });
   // Made aside and moved, so that it is whole or not there, also when two runs make it at once.
   const aside = `${folder}-${process.pid}`;
   const steps = [
+    ["mkdir", "-p", cache],
     ["python3", "-m", "venv", aside],
     [join(aside, "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE],
   ];
@@ -78,8 +78,14 @@ async function findPython(): Promise<string | null> {
     );
     return null;
   }
-  rmSync(folder, { recursive: true, force: true });
-  renameSync(aside, folder);
+  try {
+    renameSync(aside, folder);
+  } catch (error) {
+    // Another run was faster, or one that broke off left something there: this one's works where it is.
+    if (await hasPsycopg(cached)) rmSync(aside, { recursive: true, force: true });
+    else if (await hasPsycopg(join(aside, "bin/python"))) return join(aside, "bin/python");
+    else throw error;
+  }
   return cached;
 }
 

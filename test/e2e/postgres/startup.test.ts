@@ -9,6 +9,7 @@ import {
   encodeStartup,
 } from "../../../adapters/postgres/protocol/startup.ts";
 import { PROTOCOL_3_0, PROTOCOL_3_2 } from "../../../adapters/postgres/protocol/types.ts";
+import { startGateway } from "../../gateway.ts";
 import { Roads, type Road } from "./roads.ts";
 import { errorIn, rows, sqlStates, transcript, types } from "./transcript.ts";
 import { type Login, type Message, WireClient, TEST_TIME_MS_MAX } from "./wire-client.ts";
@@ -23,7 +24,7 @@ let plain: Road;
 let secure: Road;
 
 beforeAll(async () => {
-  roads = await Roads.start({ gateway: { limits: { loginTime: "3s" } } });
+  roads = await Roads.start();
   [, plain, secure] = roads.all;
 });
 
@@ -260,13 +261,15 @@ test("replication does not pass", async () => {
 });
 
 test("whoever does not log in in time is told so and closed", async () => {
-  const silent = await WireClient.open(plain.address);
-  const slow = await WireClient.open(plain.address);
+  const hasty = await startGateway({ postgres: roads.server, limits: { loginTime: "1s" } });
+  const silent = await WireClient.open(hasty);
+  const slow = await WireClient.open(hasty);
   silent.expectMessages();
   slow.expectMessages();
   slow.sendStartup(plain.login);
   expect(sqlStates(await silent.end())).toEqual(["53400"]);
   expect(sqlStates(await slow.end())).toEqual(["53400"]);
+  await hasty.stop();
 });
 
 test("a login cut byte by byte", async () => {

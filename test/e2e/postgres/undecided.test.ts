@@ -145,7 +145,7 @@ test("COPY data behind a statement whose record is still on its way", async () =
   await table.ask(encodeQuery("BEGIN; LOCK TABLE item"));
   client.send(encodeQuery("COPY item FROM STDIN"));
   while (policed.server.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") !== "1");
-  log.exec("BEGIN IMMEDIATE");
+  log.exec("PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE");
   client.send(statement, header("d", 1 + hidden.length), Buffer.from("1"));
   // The gateway has read that when it has answered this.
   const other = await WireClient.open(policed.gateway);

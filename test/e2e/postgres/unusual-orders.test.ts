@@ -105,11 +105,11 @@ test("a COPY that fails before it reads what has been sent already answers the S
 
 test("a time limit that passes between two messages is told at the next, be it a Flush", async () => {
   const seen = await roads.compare(async (client) => {
-    await client.ask(encodeQuery("SET statement_timeout = '20ms'"));
+    await client.ask(encodeQuery("SET statement_timeout = '500ms'"));
     for (const next of [FLUSH, encodeDescribe("statement", "")]) {
       client.send(encodeParse("", "SELECT 1"), FLUSH);
       await client.until("1");
-      await roads.admin("SELECT pg_sleep(0.1)");
+      await roads.admin("SELECT pg_sleep(0.6)");
       client.send(next);
       if (next === FLUSH) await client.until("E");
       client.send(encodeParse("", "SELECT 'skipped'"), bind("", ""), encodeExecute(""), SYNC);

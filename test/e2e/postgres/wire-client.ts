@@ -11,7 +11,7 @@ import { encodePassword, encodeTerminate } from "../../../adapters/postgres/prot
 import { encodeCancelRequest, encodeSslRequest, encodeStartup } from "../../../adapters/postgres/protocol/startup.ts";
 import { PROTOCOL_3_0 } from "../../../adapters/postgres/protocol/types.ts";
 
-/** A message from the server. Of a body over a megabyte only the beginning is kept, with the digest of the whole. */
+/** A message from the server. Of a body over two megabytes only the beginning is kept, with the digest of the whole. */
 export type Message = {
   /** The type byte as a character. */
   readonly type: string;
@@ -38,14 +38,14 @@ export type Login = {
 };
 
 const HEADER_BYTES = 5;
-const KEPT_BODY_BYTES_MAX = 1024 * 1024;
+const KEPT_BODY_BYTES_MAX = 2 * 1024 * 1024;
 const KEPT_PREFIX_BYTES = 1024;
 /** Answers to SSLRequest and GSSENCRequest are one byte. */
 const YES = 0x53;
 /** How long nothing may come while something is waited for. */
-const SILENCE_MS_MAX = 15_000;
+const SILENCE_MS_MAX = 45_000;
 /** What a test of the wire may take: longer than the client's patience, so that one that hangs says where. */
-export const TEST_TIME_MS_MAX = 60_000;
+export const TEST_TIME_MS_MAX = 240_000;
 
 /** The server closed the connection while a message was waited for. */
 export class WireClosed extends Error {
