@@ -163,18 +163,25 @@ test("a server that has other built-in names is told by the differences", () => 
   relations.set("pg_catalog", tables);
   const fork = { ...detail, names: { ...detail.names, functions, relations } };
   const encoded = encodeDetail({ database: "odd", databases: new Map([["odd", fork]]) });
-  expect(encoded["databases"]).toMatchObject({
-    odd: {
-      builtIn: {
-        more: {
-          relations: { pg_catalog: { pg_fork: { kind: "table", columns: [["id"]] } } },
-          functions: { pg_catalog: ["pg_fork_secrets"] },
+  const text = JSON.stringify(encoded);
+  expect(JSON.parse(text)).toMatchObject({
+    databases: {
+      odd: {
+        builtIn: {
+          more: {
+            relations: { pg_catalog: { pg_fork: { kind: "table", columns: [["id"]] } } },
+            functions: { pg_catalog: ["pg_fork_secrets"] },
+          },
+          // Of functions perhaps more: those that another minor release brought.
+          less: {
+            relations: { pg_catalog: ["pg_shadow"] },
+            functions: { pg_catalog: expect.arrayContaining(["pg_read_file"]) },
+          },
         },
-        less: { relations: { pg_catalog: ["pg_shadow"] }, functions: { pg_catalog: ["pg_read_file"] } },
       },
     },
   });
-  const read = decodeDetail(JSON.parse(JSON.stringify(encoded))).databases.get("odd");
+  const read = decodeDetail(JSON.parse(text)).databases.get("odd");
   expect(read?.names.functions.get("pg_catalog")).toEqual(functions.get("pg_catalog"));
   expect(read?.names.relations.get("pg_catalog")).toEqual(tables);
   const listed = (names: NamesBySchema | undefined): readonly string[] =>
