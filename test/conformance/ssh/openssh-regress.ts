@@ -1,5 +1,5 @@
 /** Runs OpenSSH's own regression scripts (Debian package openssh-tests), directly and with a gateway between client and server. */
-import { which } from "bun";
+import { type Subprocess, which } from "bun";
 import { spawn } from "node:child_process";
 import {
   chmodSync,
@@ -16,7 +16,9 @@ import {
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { withinTime } from "../../../src/gateway/within-time.ts";
 import { type Account, giveTo, ordinaryAccount } from "../../servers/account.ts";
+import { killGroup, readToEnd } from "../../servers/child-end.ts";
 import { freePort } from "../../servers/free-port.ts";
 import { editForBothRoads, editForGateway } from "./openssh-edits.ts";
 import {
@@ -48,6 +50,9 @@ const SCRIPTS_KEYS: Readonly<Record<string, readonly string[]>> = {
 
 /** The scripts' server listens at a port, and they use those above it, too. */
 const LISTENING_PORTS = 3;
+
+/** Between a kill and the end, on a machine that has much else to do. */
+const END_TIME_MS_MAX = 60_000;
 
 export type Verdict = "ok" | "failed" | "skipped";
 
@@ -89,13 +94,22 @@ export class OpensshRegress {
   readonly ports: { readonly proxied: number; readonly listening: number };
   readonly #account: Account;
   readonly #spawner: Server;
+  /** Those that `proxied` has now. */
+  readonly #connections: Set<ServedConnection>;
   #isThrough = false;
 
-  private constructor(folder: string, account: Account, spawner: Server, ports: OpensshRegress["ports"]) {
+  private constructor(
+    folder: string,
+    account: Account,
+    spawner: Server,
+    connections: Set<ServedConnection>,
+    ports: OpensshRegress["ports"],
+  ) {
     this.folder = folder;
     this.user = account.name;
     this.#account = account;
     this.#spawner = spawner;
+    this.#connections = connections;
     this.ports = ports;
     const made = Object.keys(SCRIPTS_KEYS).map((name) => join(KEYS_FOLDER, name));
     const usual = KEY_TYPES.map((type) => readKey(join(folder, `${type}.pub`)));
@@ -116,10 +130,16 @@ export class OpensshRegress {
     for (const name of ["", ...readdirSync(folder, { recursive: true, encoding: "utf8" })]) {
       giveTo(account, join(folder, name));
     }
-    const spawner = createServer({ allowHalfOpen: true }, (socket) => serve(socket, folder, account));
+    const connections = new Set<ServedConnection>();
+    const spawner = createServer({ allowHalfOpen: true }, (socket) => {
+      const connection = serve(socket, folder, account);
+      connections.add(connection);
+      void connection.ended.then(() => connections.delete(connection));
+    });
     const proxied = await freePort();
     await new Promise<void>((resolve) => void spawner.listen(proxied, "127.0.0.1", () => resolve()));
-    return new OpensshRegress(folder, account, spawner, { proxied, listening: await freePort(LISTENING_PORTS) });
+    const ports = { proxied, listening: await freePort(LISTENING_PORTS) };
+    return new OpensshRegress(folder, account, spawner, connections, ports);
   }
 
   /** From now on the scripts' clients go through this gateway, and the servers let nobody else in. */
@@ -176,13 +196,16 @@ export class OpensshRegress {
         stdin: Bun.file("/dev/zero"),
         stdout: "pipe",
         stderr: "pipe",
+        detached: true,
         timeout: timeMsMax,
         killSignal: "SIGKILL",
       },
     );
-    const texts = [new Response(child.stdout).text(), new Response(child.stderr).text()] as const;
+    const texts = [textOf(child, child.stdout), textOf(child, child.stderr)] as const;
     const status = await child.exited;
-    await this.#endServer();
+    // A script leaves behind what it started, when it is killed or fails.
+    killGroup(child.pid);
+    this.#endServer();
     const output = (await Promise.all(texts)).join("");
     const passed = /^SKIPPED:/mu.test(output) ? "skipped" : "ok";
     return { verdict: status === 0 ? passed : "failed", durationMs: performance.now() - startMs, output };
@@ -193,7 +216,7 @@ export class OpensshRegress {
   }
 
   /** A script that was killed leaves its listening server. */
-  async #endServer(): Promise<void> {
+  #endServer(): void {
     const file = join(this.folder, "pidfile");
     if (!existsSync(file)) return;
     const pid = Number(readFileSync(file, "utf8"));
@@ -207,11 +230,23 @@ export class OpensshRegress {
     return files.map((file) => (existsSync(file) ? `${file}:\n${readFileSync(file, "utf8")}\n` : "")).join("");
   }
 
+  /** Ends what is left of servers and connections, and removes the folder: nobody else has to end for it. */
   async stop(): Promise<void> {
-    await this.#endServer();
-    await new Promise<void>((resolve) => void this.#spawner.close(() => resolve()));
+    this.#endServer();
+    this.#spawner.close();
+    const left = [...this.#connections];
+    for (const { end } of left) end();
+    const ended = Promise.all(left.map(async (connection) => connection.ended));
+    await withinTime(ended, END_TIME_MS_MAX, "a killed server of the scripts, or its closed connection, is still there");
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** To the end of the script: what it leaves behind may go on with its streams. */
+async function textOf(child: Subprocess, stream: ReadableStream<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  const isWhole = await readToEnd(child, stream, (chunk) => chunks.push(chunk));
+  return `${Buffer.concat(chunks).toString()}${isWhole ? "" : "\nsomething that the script left behind keeps its output open\n"}`;
 }
 
 /** The harness keeps keys that are there already; so the gateway can be told of them before the first script. */
@@ -244,8 +279,15 @@ async function offersOf(port: number): Promise<readonly string[]> {
   return names;
 }
 
+type ServedConnection = {
+  /** Kills the server with all that it started, and closes the socket. */
+  readonly end: () => void;
+  /** Resolves when both are gone. */
+  readonly ended: Promise<unknown>;
+};
+
 /** A connection gets a server of its own, with the configuration as the script has it just then. */
-function serve(socket: Socket, folder: string, account: Account): void {
+function serve(socket: Socket, folder: string, account: Account): ServedConnection {
   const sshd = which("sshd", { PATH: `${process.env["PATH"] ?? ""}:/usr/sbin` }) ?? "sshd";
   const wrapper = ["sh", join(folder, "sshd-log-wrapper.sh"), join(folder, "sshd.log")];
   const command = [...account.becomes, ...account.dies, ...wrapper, sshd, "-i", "-f", join(folder, "sshd_proxy")];
@@ -255,10 +297,19 @@ function serve(socket: Socket, folder: string, account: Account): void {
     cwd: folder,
     detached: true,
   });
+  const { pid } = server;
+  if (pid === undefined) throw new Error("there is no sh");
+  const exited = new Promise((resolve) => void server.once("exit", resolve));
+  const closed = new Promise((resolve) => void socket.once("close", resolve));
   socket.pipe(server.stdin);
   server.stdout.pipe(socket);
   server.stdin.on("error", () => socket.destroy());
-  server.on("exit", () => socket.end());
-  socket.on("error", () => server.kill());
-  socket.on("close", () => server.kill());
+  // A connection that breaks ends the server's input as one that ends does.
+  socket.on("error", () => socket.destroy());
+  socket.on("close", () => server.stdin.end());
+  const end = (): void => {
+    killGroup(pid);
+    socket.destroy();
+  };
+  return { end, ended: Promise.all([exited, closed]) };
 }
