@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { readFolder } from "../src/policy/set/folder.ts";
+import { readToEnd, stopChild } from "./servers/child-end.ts";
 
 export type GatewayOptions = {
   /** The server behind the gateway; it becomes the target `db`. */
@@ -77,7 +78,10 @@ export type Gateway = {
   said(text: string): Promise<void>;
   /** Resolves to the exit status when the gateway has ended by itself or by stop(). */
   readonly exited: Promise<number>;
-  /** SIGTERM, or the signal given; resolves to the exit status after the drain. Removes the folder unless it was given. May be called twice. */
+  /**
+   * SIGTERM, or the signal given; resolves to the exit status after the drain. Removes the folder unless it was given.
+   * Rejects with its log when it did not end and was killed, or when somebody that it started goes on. May be called twice.
+   */
   stop(signal?: NodeJS.Signals): Promise<number>;
 };
 
@@ -85,7 +89,6 @@ export type CommandResult = { readonly status: number; readonly stdout: string; 
 
 const LOG_CHARS_MAX = 1_000_000;
 const READY_TIME_MS_MAX = 180_000;
-const STOP_TIME_MS_MAX = 180_000;
 
 /** Everybody may do everything, also what cannot be understood. */
 export const PERMIT_ALL: Readonly<Record<string, string>> = {
@@ -189,6 +192,7 @@ async function launch(folder: string, options: GatewayOptions, remove: () => voi
   const ready = Promise.withResolvers<string>();
   let log = "";
   const listening = new Set<() => void>();
+  let isOutlived = false;
   const read = async (stream: ReadableStream<Uint8Array>): Promise<void> => {
     const decoder = new TextDecoder();
     let line = "";
@@ -197,13 +201,14 @@ async function launch(folder: string, options: GatewayOptions, remove: () => voi
       log = (log + text).slice(-LOG_CHARS_MAX);
       for (const look of listening) look();
     };
-    for await (const chunk of stream) {
+    const take = (chunk: Uint8Array): void => {
       const lines = (line + decoder.decode(chunk, { stream: true })).split("\n");
       line = lines.pop() ?? "";
       keep(lines.map((each) => `${each}\n`).join(""));
       const found = lines.find((candidate) => candidate.startsWith("ready"));
       if (found !== undefined) ready.resolve(found);
-    }
+    };
+    if (!(await readToEnd(child, stream, take))) isOutlived = true;
     keep(line);
   };
   const ended = Promise.all([child.exited, read(child.stdout), read(child.stderr)]).then(([status]) => {
@@ -228,12 +233,13 @@ async function launch(folder: string, options: GatewayOptions, remove: () => voi
   }
 
   const stop = async (signal: NodeJS.Signals = "SIGTERM"): Promise<number> => {
-    child.kill(signal);
-    const kill = setTimeout(() => child.kill("SIGKILL"), STOP_TIME_MS_MAX);
-    const status = await ended;
-    clearTimeout(kill);
-    remove();
-    return status;
+    try {
+      const status = await stopChild(child, { name: "the gateway", signal, ended, log: () => log });
+      if (isOutlived) throw new Error(`the gateway has ended, but not somebody who has its output, too:\n${log}`);
+      return status;
+    } finally {
+      remove();
+    }
   };
   const said = async (text: string): Promise<void> => {
     const { promise, resolve, reject } = Promise.withResolvers<void>();

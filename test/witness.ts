@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { environment, runWeir, weirCommand } from "./gateway.ts";
+import { readToEnd, stopChild } from "./servers/child-end.ts";
 import { freePort } from "./servers/free-port.ts";
 
 export type WitnessProcess = {
@@ -62,12 +63,12 @@ export async function startWitness(options: WitnessOptions): Promise<WitnessProc
   const read = async (stream: ReadableStream<Uint8Array>, isOutput: boolean): Promise<void> => {
     const decoder = new TextDecoder();
     let output = "";
-    for await (const chunk of stream) {
+    await readToEnd(child, stream, (chunk) => {
       const text = decoder.decode(chunk, { stream: true });
       if (!isOutput) log += text;
       else output += text;
       if (isOutput && output.includes("\n")) ready.resolve(output.slice(0, output.indexOf("\n")));
-    }
+    });
   };
   const ended = Promise.all([child.exited, read(child.stdout, true), read(child.stderr, false)]).then(() => {
     process.off("exit", kill);
@@ -86,8 +87,7 @@ export async function startWitness(options: WitnessOptions): Promise<WitnessProc
     folder,
     log: () => log,
     stop: async (signal = "SIGTERM") => {
-      child.kill(signal);
-      await ended;
+      await stopChild(child, { name: "the witness", signal, ended, log: () => log });
       if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
       return child.exitCode;
     },

@@ -237,7 +237,11 @@ export class OpensshRegress {
     const left = [...this.#connections];
     for (const { end } of left) end();
     const ended = Promise.all(left.map(async (connection) => connection.ended));
-    await withinTime(ended, END_TIME_MS_MAX, "a killed server of the scripts, or its closed connection, is still there");
+    await withinTime(
+      ended,
+      END_TIME_MS_MAX,
+      "a killed server of the scripts, or its closed connection, is still there",
+    );
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
