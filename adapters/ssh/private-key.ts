@@ -1,6 +1,6 @@
 /** Private keys, in PEM of any kind or in OpenSSH's own format: what they sign, and the public key that belongs to them. */
 import { createPrivateKey, createPublicKey, type KeyObject, sign } from "node:crypto";
-import { utils } from "ssh2";
+import { parseKey } from "ssh2/lib/protocol/keyParser.js";
 import { readPublicKeyBlob, type SshPublicKey } from "../../src/core/ssh-public-key.ts";
 import { hashOf } from "./algorithms.ts";
 import { FieldWriter } from "./protocol/fields.ts";
@@ -43,7 +43,7 @@ function keyObjectOf(text: string): KeyObject | string {
   if (text.includes("ENCRYPTED")) return ENCRYPTED;
   try {
     if (!isOwnFormat) return createPrivateKey(text);
-    const parsed = utils.parseKey(text);
+    const parsed = parseKey(text);
     if (parsed instanceof Error) {
       return parsed.message.toLowerCase().includes("encrypted") ? ENCRYPTED : UNREADABLE;
     }

@@ -140,6 +140,13 @@ declare module "ssh2/lib/protocol/crypto/poly1305.js" {
   export = createPoly1305;
 }
 
+declare module "ssh2/lib/protocol/keyParser.js" {
+  import type { ParsedKey } from "ssh2";
+
+  /** The whole of ssh2, which exports it too, brings HTTP along, and every command would load that. */
+  export function parseKey(text: string): ParsedKey | Error;
+}
+
 declare module "ssh2/lib/protocol/utils.js" {
   import type Protocol from "ssh2/lib/protocol/Protocol.js";
 

@@ -3,9 +3,11 @@ import { describe, expect, test } from "bun:test";
 import { readArguments } from "./arguments.ts";
 import { UsageError } from "./command.ts";
 import type { Command } from "./command.ts";
-import { COMMANDS } from "./commands.ts";
+import { COMMANDS, loadCommands } from "./commands.ts";
 import { dispatch } from "./dispatch.ts";
 import { commandHelp } from "./help.ts";
+
+const commands = await loadCommands(COMMANDS);
 
 const run = async (): Promise<number> => 0;
 const plain: Command = {
@@ -107,9 +109,10 @@ describe("arguments", () => {
 });
 
 describe("help", () => {
-  for (const command of COMMANDS) {
+  for (const [index, command] of commands.entries()) {
     test(`of weir ${command.words.join(" ")} names all of it`, () => {
       const help = commandHelp(command);
+      expect([command.words]).toEqual(COMMANDS.slice(index, index + 1).map(({ words }) => words));
       expect(help).toStartWith(`Usage: weir ${command.words.join(" ")}`);
       for (const { name, description } of [...command.positionals, ...command.options]) {
         expect(help).toContain(name);

@@ -3,12 +3,14 @@ import { messageOf } from "../core/message-of.ts";
 import { hintFor } from "../config/suggest.ts";
 import { readArguments } from "./arguments.ts";
 import { CommandError, UsageError } from "./command.ts";
-import type { Command, ExitStatus, Terminal } from "./command.ts";
+import type { ExitStatus, Terminal } from "./command.ts";
+import { loadCommands } from "./commands.ts";
+import type { Call } from "./commands.ts";
 import { commandHelp, overview } from "./help.ts";
 
 /** Runs one call of weir; never throws. */
 export async function dispatch(
-  commands: readonly Command[],
+  commands: readonly Call[],
   words: readonly string[],
   terminal: Terminal,
 ): Promise<ExitStatus> {
@@ -19,19 +21,20 @@ export async function dispatch(
   }
 }
 
-async function find(commands: readonly Command[], words: readonly string[], terminal: Terminal): Promise<ExitStatus> {
+async function find(commands: readonly Call[], words: readonly string[], terminal: Terminal): Promise<ExitStatus> {
   const [first] = words;
   if (first === undefined) {
-    terminal.err(overview(commands, []));
+    terminal.err(overview(await loadCommands(commands), []));
     return 2;
   }
   if (first === "--help" || first === "-h" || first === "help") {
-    terminal.out(overview(commands, []));
+    terminal.out(overview(await loadCommands(commands), []));
     return 0;
   }
   if (first === "--version") return find(commands, ["version", ...words.slice(1)], terminal);
-  const command = commands.find((each) => each.words.every((word, index) => words[index] === word));
-  if (command !== undefined) {
+  const called = commands.find((each) => each.words.every((word, index) => words[index] === word));
+  if (called !== undefined) {
+    const command = await called.load();
     const { isHelp, args } = readArguments(command, words.slice(command.words.length));
     if (!isHelp) return command.run(args, terminal);
     terminal.out(commandHelp(command));
@@ -41,11 +44,11 @@ async function find(commands: readonly Command[], words: readonly string[], term
   if (family.length > 0) {
     const second = words[1];
     if (second === "--help" || second === "-h") {
-      terminal.out(overview(family, [first]));
+      terminal.out(overview(await loadCommands(family), [first]));
       return 0;
     }
     if (second === undefined) {
-      terminal.err(overview(family, [first]));
+      terminal.err(overview(await loadCommands(family), [first]));
       return 2;
     }
     const known = family.map((each) => each.words[1] ?? "");

@@ -16,6 +16,8 @@ export async function buildBinary(outfile: string): Promise<void> {
     format: "esm",
     // Parsed at build time: a command then starts in a quarter of the time, for a tenth more of a file.
     bytecode: true,
+    // In pieces, so that a command reads those that it uses, and what the Workers share is there once.
+    splitting: true,
     minify: { syntax: true, whitespace: true, identifiers: false },
     naming: { entry: "[name].[ext]" },
     compile: { outfile, autoloadDotenv: false, autoloadBunfig: false },
@@ -45,10 +47,17 @@ if (import.meta.main) {
   const { values } = parseArgs({ options: { outfile: { type: "string", default: join(ROOT, "dist/weir") } } });
   const outfile = resolve(values.outfile);
   await buildBinary(outfile);
-  const probe = Bun.spawnSync([outfile, "version"], { stdout: "pipe", stderr: "pipe", cwd: "/" });
-  if (probe.exitCode !== 0) {
-    console.error(`The binary was made but does not run:\n${probe.stdout.toString()}${probe.stderr.toString()}`);
+  const probe = (...words: readonly string[]): string => {
+    const { exitCode, stdout, stderr } = Bun.spawnSync([outfile, ...words], {
+      stdout: "pipe",
+      stderr: "pipe",
+      cwd: "/",
+    });
+    if (exitCode === 0) return stdout.toString().trim();
+    console.error(`The binary was made but does not run:\n${stdout.toString()}${stderr.toString()}`);
     process.exit(1);
-  }
-  console.log(`${outfile}: ${Math.round(statSync(outfile).size / 1024 ** 2)} MiB, ${probe.stdout.toString().trim()}`);
+  };
+  // A command loads what it uses; the gateway uses everything, the database library too.
+  probe("up", "--help");
+  console.log(`${outfile}: ${Math.round(statSync(outfile).size / 1024 ** 2)} MiB, ${probe("version")}`);
 }

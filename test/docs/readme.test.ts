@@ -4,12 +4,13 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { POSTGRES_VOCABULARY } from "../../adapters/postgres/vocabulary.ts";
 import { readArguments } from "../../src/cli/arguments.ts";
-import { COMMANDS } from "../../src/cli/commands.ts";
+import { COMMANDS, loadCommands } from "../../src/cli/commands.ts";
 import { checkPolicies } from "../../src/policy/check.ts";
 import { withFolder } from "../policy-sets.ts";
 import { fences, fileLinks, pagePaths, readPage } from "./pages.ts";
 
 const ROOT = join(import.meta.dir, "../..");
+const commands = await loadCommands(COMMANDS);
 
 /** Every call of weir in the pages' shell blocks, as its words. */
 function callsOf(page: string): readonly (readonly string[])[] {
@@ -24,7 +25,7 @@ for (const path of pagePaths()) {
   describe(path, () => {
     test("calls commands as they are", () => {
       for (const words of callsOf(readPage(path))) {
-        const command = COMMANDS.find((each) => each.words.every((word, index) => words[index] === word));
+        const command = commands.find((each) => each.words.every((word, index) => words[index] === word));
         if (command === undefined) throw new Error(`there is no weir ${words.join(" ")}`);
         expect(() => readArguments(command, words.slice(command.words.length))).not.toThrow();
       }
@@ -50,7 +51,7 @@ test("calls were found", () =>
 
 test("docs/command-line.md names every command with its options", () => {
   const page = readPage("docs/command-line.md");
-  const missing = COMMANDS.flatMap(({ words, options }) => {
+  const missing = commands.flatMap(({ words, options }) => {
     const row = page.split("\n").find((line) => line.startsWith("|") && line.includes(`weir ${words.join(" ")}`));
     // Two commands may share a row: `weir schema config\\|policy`.
     const shared = page
