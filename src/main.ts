@@ -20,6 +20,7 @@ import { reload } from "./gateway/reloading.ts";
 import { openRecorder } from "./gateway/recordings.ts";
 import { RunningHouse, type Rooms } from "./gateway/running-house.ts";
 import { TargetProbes } from "./gateway/target-probes.ts";
+import { deferEnd } from "./gateway/within-time.ts";
 import { Authenticators } from "./identity/authenticators.ts";
 import { KeyAuthenticator } from "./identity/keys.ts";
 import { TokenStore } from "./identity/token-store.ts";
@@ -149,12 +150,12 @@ async function serve(parts: GatewayParts, rooms: Rooms, stack: AsyncDisposableSt
   stack.defer(() => {
     evidence.log.audit.event("gateway.stopped", { name: config.name });
   });
-  if (config.audit.cosign !== null) stack.defer(listeners.serveCosigner(config.audit.cosign));
+  if (config.audit.cosign !== null) deferEnd(stack, "the cosigner", listeners.serveCosigner(config.audit.cosign));
   // Before any is bound: where the second one cannot be, nobody is to meet the first.
   stack.defer(async () => drainSessions(rooms));
   for (const listener of config.listeners) await listeners.serve(listener, door);
   const api = serveApi(new RunningHouse(parts, rooms), config.data);
-  stack.defer(async () => api.stop());
+  deferEnd(stack, "the local socket", async () => api.stop());
 }
 
 /** The gateway serves when its log says so. */

@@ -1,9 +1,9 @@
 /** A gateway from end to end before a real PostgreSQL: psql through it, tokens that end, and how it shuts down. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { closeSync, constants, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runWeir, startGateway } from "../../test/gateway.ts";
+import { environment, runWeir, startGateway, weirCommand } from "../../test/gateway.ts";
 import type { CommandResult, Gateway, GatewayOptions } from "../../test/gateway.ts";
 import { startPostgres } from "../../test/servers/postgres.ts";
 import type { PostgresServer } from "../../test/servers/postgres.ts";
@@ -43,6 +43,15 @@ async function psql(gateway: Gateway, token: string, sql: string): Promise<Comma
     sql,
   ];
   return runWeir(args, { cwd: gateway.folder, env: { WEIR_TOKEN: token } });
+}
+
+/** Writes to a pipe until there is no room for more. */
+function fill(pipe: number): void {
+  try {
+    for (;;) writeSync(pipe, Buffer.alloc(1));
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EAGAIN")) throw error;
+  }
 }
 
 let locks = 1000;
@@ -143,6 +152,27 @@ describe("a signal", () => {
       expect((await held.done).status).not.toBe(0);
       held.letGo();
     });
+  });
+
+  test("ends it also when what it says is not read any more", async () => {
+    const pipe = join(folder, "unread");
+    expect(Bun.spawnSync(["mkfifo", pipe]).exitCode).toBe(0);
+    const unread = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+    await withGateway({ folder: join(folder, "unheard") }, async (gateway) => {
+      await gateway.stop();
+      fill(unread);
+      const child = Bun.spawn([...weirCommand(), "up", "--config", gateway.configFile], {
+        env: environment(),
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: unread,
+      });
+      // It serves.
+      await child.stdout.getReader().read();
+      child.kill("SIGTERM");
+      expect(await child.exited).toBe(0);
+    });
+    closeSync(unread);
   });
 
   test("that comes twice ends it at once, and the next start closes what was open", async () => {

@@ -8,6 +8,7 @@ import { formatProblem } from "../config/problem.ts";
 import { startGateway } from "../main.ts";
 import type { Gateway } from "../main.ts";
 import { PolicyInvalid } from "../policy/problems.ts";
+import { endSoon } from "./last-words.ts";
 import { printable } from "./audit-lines.ts";
 import { CommandError, CONFIG_OPTION } from "./command.ts";
 import type { Arguments, Command, ExitStatus, Terminal } from "./command.ts";
@@ -145,8 +146,13 @@ class Signals {
     this.#reload = null;
     const err = (line: string): void => this.#terminal.err(`weir: ${line}`);
     err(`${signal}: no new sessions; running statements finish first. Another signal ends it at once.`);
-    await gateway.drain();
+    try {
+      await gateway.drain();
+    } catch (error) {
+      endSoon(1);
+      throw error;
+    }
     err("ended");
-    return 0;
+    return endSoon(0);
   }
 }

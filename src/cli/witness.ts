@@ -13,6 +13,7 @@ import { bindReason } from "../gateway/bind-reason.ts";
 import { printable } from "./audit-lines.ts";
 import { CommandError, UsageError } from "./command.ts";
 import type { Arguments, Command } from "./command.ts";
+import { endSoon } from "./last-words.ts";
 
 const DEFAULT_FOLDER = "./witness";
 const DEFAULT_HOST = "127.0.0.1";
@@ -72,7 +73,7 @@ export const witnessCommand: Command = {
       }
       await signalled();
       await served.stop();
-      return 0;
+      return endSoon(0);
     } finally {
       store.close();
       lock?.release();

@@ -6,6 +6,7 @@ import { KeptCopies } from "../audit/ship/kept-copies.ts";
 import { seenByCopies } from "../audit/ship/seen-by-copies.ts";
 import { KeptStreams } from "../audit/streams/kept-streams.ts";
 import type { GatewayParts } from "./parts.ts";
+import { deferEnd } from "./within-time.ts";
 
 export type KeptEvidence = {
   readonly log: WitnessedLog;
@@ -22,9 +23,9 @@ export async function openEvidence(
   const { audit: settings, data: folder, name } = config;
   // Copies and streams end after the log, so that they get its last entries too.
   const copies = new KeptCopies({ folder, places: settings.ship, say });
-  stack.defer(async () => copies.stop());
+  deferEnd(stack, "the copies of the log", async () => copies.stop());
   const streams = new KeptStreams({ folder, places: settings.streams, source: { gateway: name, version }, say });
-  stack.defer(async () => streams.stop());
+  deferEnd(stack, "the streams of the log", async () => streams.stop());
 
   const log = await openWitnessedLog({
     folder,
@@ -42,11 +43,11 @@ export async function openEvidence(
     },
     say,
   });
-  stack.defer(async () => log.close());
+  deferEnd(stack, "the log", async () => log.close());
   copies.start(log.audit);
   streams.start(log.audit);
 
   const indexer = new BackgroundIndexer(folder, say);
-  stack.defer(async () => indexer.stop());
+  deferEnd(stack, "the search index", async () => indexer.stop());
   return { log, copies, streams };
 }

@@ -115,9 +115,11 @@ export class Listeners {
   }
 
   async #drain(): Promise<void> {
-    const ended = Promise.all(this.#served.map(async ({ served }) => served.drain()));
     const timeMs = this.#parts.config.limits.drainTimeMs + DRAIN_GRACE_MS;
-    await withinTime(ended, timeMs, "sessions did not end in time");
+    const ends = this.#served.map(async ({ listener: { adapter }, served }) =>
+      withinTime(served.drain(), timeMs, `sessions of ${adapter} did not end within ${timeMs} ms`),
+    );
+    await Promise.all(ends);
   }
 
   /** What a listener presents to its clients; null: plaintext. Throws StoreError. */

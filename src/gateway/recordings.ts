@@ -4,6 +4,7 @@ import { messageOf } from "../core/message-of.ts";
 import { pruneRecordings } from "../record/custody.ts";
 import { KeptRecorder } from "../record/recorder.ts";
 import type { GatewayParts } from "./parts.ts";
+import { deferEnd } from "./within-time.ts";
 
 /** How often recordings beyond their retention are looked for. */
 const PRUNE_MS = 3_600_000;
@@ -19,7 +20,7 @@ export async function openRecorder(
   const recipients = config.audit.seal?.recipients ?? [];
   const recorder = new KeptRecorder({ folder: config.data, recipients, log: audit, clock, say });
   await recorder.start();
-  stack.defer(async () => recorder.close());
+  deferEnd(stack, "the recorder", async () => recorder.close());
   const pruning = pruneOldRecordings(parts, recorder, audit, isTimeKnown);
   stack.defer(() => clearInterval(pruning));
   return recorder;

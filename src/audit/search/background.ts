@@ -1,5 +1,6 @@
 /** The gateway's end of the Worker that keeps the search index up to date. Nothing waits for it, and nothing depends on it. */
 import { Worker } from "node:worker_threads";
+import { endWorker } from "../../core/end-worker.ts";
 import { messageOf } from "../../core/message-of.ts";
 import type { SearchWorkerMessage } from "./search-worker.ts";
 
@@ -26,10 +27,6 @@ export class BackgroundIndexer {
   /** Ends it after its step; what it was at is taken up by the next run. */
   async stop(): Promise<void> {
     this.#worker.postMessage("stop");
-    const tooLate = Promise.withResolvers<void>();
-    const timer = setTimeout(tooLate.resolve, STOP_MS_MAX);
-    await Promise.race([this.#exited, tooLate.promise]);
-    clearTimeout(timer);
-    await this.#worker.terminate();
+    await endWorker(this.#worker, this.#exited, STOP_MS_MAX);
   }
 }

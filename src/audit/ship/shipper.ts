@@ -1,5 +1,6 @@
 /** The gateway's end of the shipper: starts its Worker, starts it again when it dies, and knows how each copy stands. */
 import { Worker } from "node:worker_threads";
+import { endWorker } from "../../core/end-worker.ts";
 import { messageOf } from "../../core/message-of.ts";
 import { LibsqlConnection } from "./libsql-connection.ts";
 import type { CopyState, ShipperMessage, ShipPlaces, ShipSettings } from "./messages.ts";
@@ -65,11 +66,8 @@ export class Shipper {
     worker.on("message", (message: ShipperMessage) => {
       if (message.kind === "finished") ended.resolve();
     });
-    const timer = setTimeout(() => ended.resolve(), FINISH_MS_MAX);
     worker.postMessage("finish");
-    await ended.promise;
-    clearTimeout(timer);
-    await worker.terminate();
+    await endWorker(worker, ended.promise, FINISH_MS_MAX);
   }
 
   #start(): Worker {

@@ -1,5 +1,6 @@
 /** The streams of a gateway's log while it runs: recorded when one fails or drops entries, and how far each is behind. */
 import { Worker } from "node:worker_threads";
+import { endWorker } from "../../core/end-worker.ts";
 import type { EventKind, Sequence } from "../../core/ports.ts";
 import { LogReader } from "../query.ts";
 import { STREAM_NAMES, type StreamName, type StreamPlaces, type StreamsNews, type StreamsOrder } from "./messages.ts";
@@ -85,10 +86,7 @@ export class KeptStreams {
     this.#log = null;
     const order: StreamsOrder = { kind: "end" };
     worker.postMessage(order);
-    const timer = setTimeout(() => this.#ended.resolve(), END_MS_MAX);
-    await this.#ended.promise;
-    clearTimeout(timer);
-    await worker.terminate();
+    await endWorker(worker, this.#ended.promise, END_MS_MAX);
   }
 
   #where(stream: StreamName): string | null {
