@@ -10,7 +10,7 @@ import type { ClientStream, ServerTls } from "./client-stream.ts";
 import type { CancelKey } from "./cancel-keys.ts";
 import { databaseNameOf, settingsOf, type Databases, type RefusedLogin, type TargetDatabase } from "./databases.ts";
 import { arrivingDatabase } from "./arriving-database.ts";
-import { CatalogMoved, type MasksOf, NO_MASKS, SessionMasking } from "./mask/session-masking.ts";
+import { CatalogMoved, type MaskSource, NO_MASKS, SessionMasking } from "./mask/session-masking.ts";
 import { encodeAuthenticationCleartext, encodeNegotiateProtocolVersion } from "./protocol/backend.ts";
 import { decodePassword } from "./protocol/frontend.ts";
 import { PASSWORD_BYTES_MAX, STARTUP_BYTES_MAX } from "./protocol/limits.ts";
@@ -361,14 +361,18 @@ function connectText(place: string, startup: RealStartup): string {
 
 /** What is masked in a session is known before it has a connection: that decides how it logs in. */
 async function maskingOf({ session }: OpenSession, database: TargetDatabase): Promise<SessionMasking | Refusal> {
-  const masksOf: MasksOf = (catalog) => database.masks.of(session, catalog);
-  if (!database.masks.couldMask(session)) return new SessionMasking(masksOf, NO_MASKS, database.catalog);
+  const source: MaskSource = {
+    couldMask: () => database.masks.couldMask(session),
+    loadCatalog: () => database.loadCatalog(),
+    masksOf: (catalog) => database.masks.of(session, catalog),
+  };
+  if (!source.couldMask()) return new SessionMasking(source, NO_MASKS, database.catalog);
   try {
     for (let attempt = 1; ; attempt++) {
       // What was changed a moment ago counts for whoever comes now.
-      const catalog = await database.loadCatalog();
+      const catalog = await source.loadCatalog();
       try {
-        return new SessionMasking(masksOf, await database.masks.of(session, catalog), catalog);
+        return new SessionMasking(source, await source.masksOf(catalog), catalog);
       } catch (error) {
         if (!(error instanceof CatalogMoved) || attempt === MASKING_ATTEMPTS_MAX) throw error;
       }

@@ -24,7 +24,8 @@ function reader(options: {
 } {
   const told: unknown[] = [];
   const awaited: Promise<unknown>[] = [];
-  const masking = new SessionMasking(options.masksOf, masks("a"), first);
+  const source = { couldMask: () => true, loadCatalog: async () => options.catalog, masksOf: options.masksOf };
+  const masking = new SessionMasking(source, masks("a"), first);
   let isBehind = options.behind !== undefined;
   const database = {
     catalog: options.catalog,

@@ -23,23 +23,30 @@ export class CatalogMoved extends Error {
   }
 }
 
-/**
- * Works out what is masked for one session under the policy that is active now. A promise where it takes the server's
- * word; rejects with CatalogMoved, or when it cannot be had.
- */
-export type MasksOf = (catalog: WholeCatalog) => Masks | Promise<Masks>;
 export type WholeCatalog = Catalog & ListedCatalog;
+
+/** What is masked for one session under the policy that is active now. */
+export type MaskSource = {
+  /** Could anything be, whatever the catalog says? */
+  couldMask(): boolean;
+  /** The catalog with all that was committed before the call. Rejects when it cannot be loaded. */
+  loadCatalog(): Promise<WholeCatalog>;
+  /** A promise where it takes the server's word; rejects with CatalogMoved, or when it cannot be had. */
+  masksOf(catalog: WholeCatalog): Masks | Promise<Masks>;
+};
 
 export class SessionMasking {
   readonly #masks: Masks;
-  readonly #masksOf: MasksOf;
+  readonly #source: MaskSource;
   /** The catalog under which the plan was last found to hold. */
   #checkedFor: WholeCatalog | null;
   #policyChanges = 0;
+  /** Under which of these the plan was last found to hold. */
+  #checkedAt = 0;
 
   /** `catalog`: the one that `masks` were worked out for. */
-  constructor(masksOf: MasksOf, masks: Masks, catalog: WholeCatalog | null) {
-    this.#masksOf = masksOf;
+  constructor(source: MaskSource, masks: Masks, catalog: WholeCatalog | null) {
+    this.#source = source;
     this.#masks = masks;
     this.#checkedFor = catalog;
   }
@@ -57,28 +64,50 @@ export class SessionMasking {
 
   /**
    * Is the same masked under this catalog? Null: yes. Without a catalog nothing can be read, so there is nothing to
-   * mask. The promise rejects when it cannot be found out. When it says yes, ask again: catalog or policy may have moved
-   * on.
+   * mask; but what runs already when policy changes was perhaps read by another catalog, or by none. The promise rejects
+   * when it cannot be found out. When it says yes, ask again: catalog or policy may have moved on.
    */
   check(catalog: WholeCatalog | null): false | null | Promise<boolean> {
+    if (this.#checkedAt !== this.#policyChanges) return this.#checkPolicy();
     if (catalog === null || catalog === this.#checkedFor) return null;
-    const changes = this.#policyChanges;
-    const isSame = ({ plan }: Masks): boolean => {
-      if (plan?.digest !== this.plan?.digest) return false;
-      if (changes === this.#policyChanges) this.#checkedFor = catalog;
-      return true;
-    };
-    const moved = (error: unknown): true => {
-      if (error instanceof CatalogMoved) return true;
-      throw error;
-    };
     try {
-      const masks = this.#masksOf(catalog);
-      if (masks instanceof Promise) return masks.then(isSame).catch(moved);
-      return isSame(masks) ? null : false;
+      const masks = this.#source.masksOf(catalog);
+      if (masks instanceof Promise) return this.#compare(catalog, masks, this.#policyChanges);
+      return this.#isSame(catalog, masks, this.#policyChanges) ? null : false;
     } catch (error) {
       return Promise.reject(error instanceof Error ? error : new Error(String(error)));
     }
+  }
+
+  /** Under another policy: what it masks may have been made a moment ago, past the gateway. */
+  #checkPolicy(): false | null | Promise<boolean> {
+    if (this.#source.couldMask()) return this.#checkLoaded();
+    return this.#isSame(null, NO_MASKS, this.#policyChanges) ? null : false;
+  }
+
+  async #checkLoaded(): Promise<boolean> {
+    const changes = this.#policyChanges;
+    const catalog = await this.#source.loadCatalog();
+    return this.#compare(catalog, this.#source.masksOf(catalog), changes);
+  }
+
+  async #compare(catalog: WholeCatalog, masks: Masks | Promise<Masks>, changes: number): Promise<boolean> {
+    try {
+      return this.#isSame(catalog, await masks, changes);
+    } catch (error) {
+      if (error instanceof CatalogMoved) return true;
+      throw error;
+    }
+  }
+
+  /** `changes`: of policy, when it was asked. */
+  #isSame(catalog: WholeCatalog | null, { plan }: Masks, changes: number): boolean {
+    if (plan?.digest !== this.plan?.digest) return false;
+    if (changes === this.#policyChanges) {
+      this.#checkedFor = catalog;
+      this.#checkedAt = changes;
+    }
+    return true;
   }
 
   /** Why a governed session may not do it; what masking knows nothing of is not done. */

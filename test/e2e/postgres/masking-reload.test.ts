@@ -19,6 +19,7 @@ const SYNC = encodeSync();
 const SECRET = "canary-";
 const MODES = ["guarded", "inline"] as const;
 type Mode = (typeof MODES)[number];
+type Target = Mode | `${Mode}-alone`;
 
 const PERMITS = `  - id: everything
     subject: { any: true }
@@ -26,13 +27,17 @@ const PERMITS = `  - id: everything
     action: { any: true }
     allowOpaque: true`;
 
-/** A guard for something else, so that every set has a file of guards. */
-const NO_OTHER = "  - { id: no-other, action: { postgres: { relations: [app.nothing] } }, deny: never }";
+/** A guard for somebody else, so that every set has a file of guards. */
+const NO_OTHER =
+  "  - { id: no-other, subject: { names: [other] }, action: { postgres: { relations: [app.nothing] } }, deny: never }";
 
-function masks(how: string): Readonly<Record<string, string>> {
+function masks(
+  how: string,
+  columns = "app.customers.email, app.customers_vip.email",
+): Readonly<Record<string, string>> {
   const rule = `  - id: masks
     subject: { kinds: [agent] }
-    action: { postgres: { columns: [app.customers.email, app.customers_vip.email] } }
+    action: { postgres: { columns: [${columns}] } }
     oblige: { mask: [{ ${how} }] }`;
   return policyFiles(PERMITS, `${NO_OTHER}\n${rule}`);
 }
@@ -60,6 +65,7 @@ beforeAll(async () => {
   server = await startPostgres();
   server.psql("CREATE DATABASE corpus");
   server.psql(`${corpusSchema()}\nALTER ROLE app_owner LOGIN;`, "corpus");
+  for (const mode of MODES) server.psql(`CREATE ROLE alone_${mode} LOGIN CONNECTION LIMIT 1 IN ROLE app_owner`);
   tap = await startTap(server.port);
   const postgres = { host: tap.host, port: tap.port, database: "corpus", user: "app_owner" };
   const searchPath = ["app", "public"];
@@ -68,6 +74,12 @@ beforeAll(async () => {
     targets: {
       guarded: { postgres, masking: { mode: "guarded", user: "weir_governed", searchPath } },
       inline: { postgres, masking: { mode: "inline", searchPath } },
+      // A client's session takes the one connection that there may be, and none is left to read the catalog.
+      "guarded-alone": {
+        postgres: { ...postgres, user: "alone_guarded" },
+        masking: { mode: "guarded", user: "weir_governed", searchPath },
+      },
+      "inline-alone": { postgres: { ...postgres, user: "alone_inline" }, masking: { mode: "inline", searchPath } },
     },
     policyFiles: POLICIES.redacted,
     durability: "relaxed",
@@ -84,9 +96,9 @@ afterAll(async () => {
 });
 
 /** A session of the agent, for whom columns are masked, or of the person who owns the schema. */
-function connect(mode: Mode, who: "bot" | "owner" = "bot", application = "test"): Promise<WireClient> {
+function connect(target: Target, who: "bot" | "owner" = "bot", application = "test"): Promise<WireClient> {
   const password = who === "bot" ? bot : owner;
-  return WireClient.logIn(gateway, { database: mode, password, parameters: { application_name: application } });
+  return WireClient.logIn(gateway, { database: target, password, parameters: { application_name: application } });
 }
 
 async function prepareAgain(): Promise<void> {
@@ -138,11 +150,11 @@ function expectEndedForMasks(messages: readonly Message[]): void {
   expectNoSecret(messages);
 }
 
-function expectLastWords(messages: readonly Message[]): void {
+function expectLastWords(messages: readonly Message[], why = "what is masked for this session has changed"): void {
   const fatal = errorIn(messages.slice(-1));
   expect({ severity: fatal?.get("S"), message: fatal?.get("M") }).toEqual({
     severity: "FATAL",
-    message: expect.stringContaining("what is masked for this session has changed"),
+    message: expect.stringContaining(why),
   });
 }
 
@@ -260,6 +272,40 @@ describe.each(MODES)("%s: a changed policy", (mode) => {
       expect(rows(messages).filter(([atMs]) => Number(atMs) > decidedAtMs)).toEqual([]);
     } finally {
       await rowsOf(by, "DROP TABLE app.another");
+      await by.terminate();
+    }
+  });
+
+  test("nothing goes on of a result that nobody understands when the catalog has never been known", async () => {
+    await become("none", mode);
+    const client = await connect(`${mode}-alone`);
+    client.send(encodeQuery(`${SLOWLY} FROM app.customers, generate_series(1, 100000)`));
+    await client.until("D");
+    await decideBy("redacted");
+    const decidedAtMs = Date.now();
+    const messages = await client.end();
+    expectLastWords(messages, "what is masked for this session cannot be worked out any more");
+    expect(rows(messages).filter(([atMs]) => Number(atMs) > decidedAtMs)).toEqual([]);
+  });
+
+  test("counts for a column that was added past the gateway a moment before", async () => {
+    const { "guards/test.yaml": guards = "" } = masks("with: redact", "app.products.bid");
+    await become("none", mode);
+    const by = await connect(mode, "owner");
+    const client = await connect(mode);
+    server.psql("ALTER TABLE app.products ADD COLUMN bid text DEFAULT 'canary-bid'", "corpus");
+    try {
+      client.send(encodeQuery(`${SLOWLY.replace("email", "p.*")} FROM app.products p, generate_series(1, 100000)`));
+      await client.until("D");
+      gateway.writePolicy("guards/test.yaml", guards);
+      await gateway.policyTaken();
+      const decidedAtMs = Date.now();
+      const messages = await client.end();
+      expectLastWords(messages);
+      expect(rows(messages).filter(([atMs]) => Number(atMs) > decidedAtMs)).toEqual([]);
+    } finally {
+      // It waits until the server has given the result up, which is told through the relay.
+      await rowsOf(by, "ALTER TABLE app.products DROP COLUMN bid");
       await by.terminate();
     }
   });
