@@ -250,7 +250,8 @@ const RELATION_COLUMNS = `LEFT JOIN LATERAL (
     pg_catalog.json_agg(a.atttypid ORDER BY a.attnum)
       FILTER (WHERE a.atttypid OPERATOR(pg_catalog.>=) ${FIRST_USER_OID}${OID}) AS types,
     pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.string_agg(
-      pg_catalog.concat_ws(' ', a.atttypid, a.atttypmod, a.attcollation, a.attgenerated, a.attnum), ',' ORDER BY a.attnum),
+      pg_catalog.concat_ws(' ', a.atttypid, a.atttypmod, a.attcollation, a.attgenerated, a.attnum,
+        CASE WHEN a.attgenerated OPERATOR(pg_catalog.<>) '' THEN a.attnotnull END), ',' ORDER BY a.attnum),
       'SQL_ASCII')), 'base64') AS details
   FROM pg_catalog.pg_attribute a
   WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped

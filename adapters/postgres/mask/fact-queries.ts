@@ -112,7 +112,8 @@ export const POLICIES = `SELECT p.polrelid, pg_catalog.pg_get_expr(p.polqual, p.
 
 /**
  * relation, attnums as a JSON array: columns that the server looks at together when one of them is written, in CHECKs,
- * foreign keys, and unique and exclusion constraints and indexes with their expressions and conditions. 0: any.
+ * foreign keys, and unique and exclusion constraints and indexes with their expressions and conditions; and generated
+ * columns that do not take every value (NOT NULL, a length, a domain). 0: any.
  */
 export const CONSTRAINED = `SELECT k.conrelid, pg_catalog.array_to_json(k.conkey) FROM pg_catalog.pg_constraint k
     WHERE k.conrelid OPERATOR(pg_catalog.>) 0${OID} AND ${isOne("k.contype", "cf")} AND k.conkey IS NOT NULL
@@ -126,7 +127,11 @@ export const CONSTRAINED = `SELECT k.conrelid, pg_catalog.array_to_json(k.conkey
           AND d.refclassid OPERATOR(pg_catalog.=) ${CLASS} AND d.refobjid OPERATOR(pg_catalog.=) i.indrelid
           AND d.refobjsubid OPERATOR(pg_catalog.>) 0))
     FROM pg_catalog.pg_index i WHERE (i.indisunique OR i.indisexclusion)
-      AND i.indrelid OPERATOR(pg_catalog.>=) ${FIRST_USER_OID}${OID}`;
+      AND i.indrelid OPERATOR(pg_catalog.>=) ${FIRST_USER_OID}${OID}
+  UNION ALL SELECT a.attrelid, pg_catalog.json_build_array(a.attnum) FROM pg_catalog.pg_attribute a
+    WHERE a.attgenerated OPERATOR(pg_catalog.<>) '' AND (a.attnotnull OR a.atttypmod OPERATOR(pg_catalog.>=) 0
+      OR EXISTS (SELECT FROM pg_catalog.pg_type t WHERE t.oid OPERATOR(pg_catalog.=) a.atttypid
+        AND t.typtype OPERATOR(pg_catalog.=) 'd'))`;
 
 /** Views that people made, in pages by oid: oid, the query. */
 export function definitionsQuery(after: number): string {

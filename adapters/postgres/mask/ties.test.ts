@@ -30,6 +30,11 @@ test("what a constraint looks at beside a masked column is tied to it, and what 
     create table excluded (room int, email text, n int, exclude using btree (room with =, lower(email) with =));
     create table referring (tenant int, email text, n int, foreign key (tenant, email) references pairs (tenant, email));
     create table computed (a text, b text, email text, whole text generated always as (a || email) stored unique);
+    create domain small as int check (value < 100);
+    create table required (a text, b text, email text, whole text generated always as (nullif(a, email)) stored not null);
+    create table fitting (a text, b text, email text, whole varchar(20) generated always as (a || email) stored);
+    create table checked_type (a int, b int, email text, whole small generated always as (a + length(email)) stored);
+    create table searched (a text, email text, whole text generated always as (a || email) stored, n int not null);
     create table parent (id int, flag bool, email text);
     create table child (check (flag or email is null)) inherits (parent);
     create table row_checked (id int, email text, check (row_checked is not null));
@@ -38,7 +43,10 @@ test("what a constraint looks at beside a masked column is tied to it, and what 
     "ties",
   );
   const { facts, catalog } = await loadFacts(server, "ties");
-  const tables = "checked alone pairs partly excluded referring computed parent row_checked".split(" ");
+  const tables =
+    "checked alone pairs partly excluded referring computed required fitting checked_type searched parent row_checked".split(
+      " ",
+    );
   const masks = masksOf(catalog, Object.fromEntries(tables.map((table) => [`public.${table}.email`, REDACTED])));
   const tied: Record<string, string> = {};
   for (const [oid, columns] of tiedColumns(facts, derive(facts, masks).masks)) {
@@ -52,6 +60,9 @@ test("what a constraint looks at beside a masked column is tied to it, and what 
     excluded: "room",
     referring: "tenant",
     computed: "a",
+    required: "a",
+    fitting: "a",
+    checked_type: "a",
     parent: "flag",
     child: "flag",
     row_checked: "id",
@@ -62,7 +73,10 @@ test("what a constraint looks at beside a masked column is tied to it, and what 
 
 test("a constraint that is added or dropped is noticed", async () => {
   server.psql("create database changed");
-  server.psql("create table accounts (id int, staff bool, email text)", "changed");
+  server.psql(
+    "create table accounts (id int, staff bool, kind text, email text, shown text generated always as (nullif(kind, email)) stored)",
+    "changed",
+  );
   const tied = async (): Promise<string[]> => {
     const { facts, catalog } = await loadFacts(server, "changed");
     const { masks } = derive(facts, masksOf(catalog, { "public.accounts.email": REDACTED }));
@@ -74,5 +88,9 @@ test("a constraint that is added or dropped is noticed", async () => {
   const before = (await loadFacts(server, "changed")).catalog.digest;
   server.psql("alter table accounts add constraint ours check (not staff or email like 'a%')", "changed");
   expect(await tied()).toEqual(["staff"]);
-  expect((await loadFacts(server, "changed")).catalog.digest).not.toBe(before);
+  const between = (await loadFacts(server, "changed")).catalog.digest;
+  expect(between).not.toBe(before);
+  server.psql("alter table accounts alter column shown set not null", "changed");
+  expect(await tied()).toEqual(["staff", "kind"]);
+  expect((await loadFacts(server, "changed")).catalog.digest).not.toBe(between);
 });
