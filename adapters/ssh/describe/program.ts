@@ -5,6 +5,7 @@ import { alwaysRunsCode } from "./programs/always.ts";
 import { filesOf } from "./programs/files.ts";
 import { interpreterRuns, type IsFile } from "./programs/interpreters.ts";
 import { doesInTerminal } from "./programs/pagers.ts";
+import { isDigits } from "./programs/options.ts";
 import { refusedOption } from "./programs/refusing.ts";
 import { restrictedRuns } from "./programs/restricted.ts";
 import { transfersOf, type Transfer } from "./programs/transfers.ts";
@@ -39,6 +40,7 @@ export function readProgram(
   const stopped = (why: string): ProgramReading => ({ why, programs, files: null, transfers: [] });
   const turning = words.find(turnsBack);
   if (turning !== undefined) return stopped("a path that goes down and up again (..)");
+  if (words.some(isHostOption)) return stopped("a host that ssh would take for an option");
   for (;;) {
     const [written, ...after] = rest;
     if (written === undefined || written === "") return stopped("a command without a name");
@@ -58,6 +60,12 @@ export function readProgram(
     if (inner === null) return stopped(`${name}, used in a way that is not known`);
     rest = rest.slice(inner);
   }
+}
+
+/** `user@-oProxyCommand=...:path`, `ssh://-o.../`: what some programs give to ssh as the name of a host. */
+function isHostOption(word: string): boolean {
+  const at = word.indexOf("@-");
+  return word.includes("://-") || (at !== -1 && !isDigits(word.charAt(at + 2)));
 }
 
 function runsCode(name: string, words: readonly string[], isFile: IsFile): string | null {

@@ -1,5 +1,8 @@
 /** Programs that run their words, their input or what somebody types into them as commands, in more ways than can be told apart. */
 
+import { listedNames } from "./names.ts";
+import { OF_TRADES } from "./trades.ts";
+
 /** Commands of shells that read code, change what later words mean, or are not the same in all shells. */
 const OF_SHELLS =
   ". [[ source eval trap alias unalias unset export readonly local typeset declare float integer private shift read " +
@@ -76,22 +79,35 @@ const MANAGERS =
 const SERVERS = "sftp-server internal-sftp cpio pax";
 
 const ALWAYS: ReadonlySet<string> = new Set(
-  [OF_SHELLS, COLLECTIONS, STARTERS, LANGUAGES, OTHER_SHELLS_AND_LANGUAGES, OTHER_STARTERS, MANAGERS, SERVERS].flatMap(
-    (names) => names.split(" "),
-  ),
+  [
+    OF_SHELLS,
+    COLLECTIONS,
+    STARTERS,
+    LANGUAGES,
+    OTHER_SHELLS_AND_LANGUAGES,
+    OTHER_STARTERS,
+    MANAGERS,
+    SERVERS,
+    ...OF_TRADES,
+  ].flatMap((names) => names.split(" ")),
 );
 
 /** Does the program run what its words or its input say, however it is called? */
 export function alwaysRunsCode(name: string): boolean {
-  return ALWAYS.has(name) || ALWAYS.has(withoutVersion(name)) || LOADERS.some((each) => name.startsWith(each));
+  if (GIT_SERVERS.has(name)) return false;
+  return listedNames(name).some((each) => ALWAYS.has(each) || FAMILIES.some((begin) => each.startsWith(begin)));
 }
 
-/** `ipython3`, `gcc-12`, `zsh-5.9`, `busybox.nosuid` */
-function withoutVersion(name: string): string {
-  const bare = name.endsWith(".nosuid") || name.endsWith(".static") ? name.slice(0, -".nosuid".length) : name;
-  let end = bare.length;
-  while (end > 1 && "0123456789.-".includes(bare[end - 1] ?? "")) end--;
-  return bare.slice(0, end);
-}
+/** They have tables of their own; whatever else is called `git-` is a command of git's under another name. */
+const GIT_SERVERS: ReadonlySet<string> = new Set([
+  "git-upload-pack",
+  "git-upload-archive",
+  "git-receive-pack",
+  "git-lfs-authenticate",
+]);
 
-const LOADERS = ["ld-linux", "ld-musl", "ld-elf", "ld.so", "ld64.so", "qemu-", "s6-", "git-remote-"];
+/** Beginnings of names that are all of one kind: loaders, machines, and programs whose options name programs. */
+const FAMILIES = (
+  "ld-linux ld-musl ld-elf ld.so ld64.so qemu- s6- git- ansible- salt- mount. tpm2_ pt- llvm- dh_ gp- " +
+  "byobu- parallel- jupyter- puppet- chef- xdg-"
+).split(" ");

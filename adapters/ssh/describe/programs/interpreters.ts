@@ -1,4 +1,5 @@
 /** Shells and interpreters: a script in a file is judged as a word; code among the words, or from the input, is not. */
+import { listedNames } from "./names.ts";
 import { isDigits, readArguments, type OptionTable } from "./options.ts";
 
 const SHELLS: ReadonlySet<string> = new Set(
@@ -24,7 +25,13 @@ const RUNNING_MODULES: ReadonlySet<string> = new Set(
   (
     "timeit pdb profile cProfile trace code runpy asyncio doctest unittest idlelib bdb test zipapp venv ensurepip pip " +
     "webbrowser pty site zipfile tarfile pydoc sqlite3 pytest nose nox tox coverage debugpy ptvsd viztracer memray " +
-    "IPython ptpython bpython xonsh jupyter notebook invoke fabric ansible easy_install pipx poetry uv virtualenv build"
+    "IPython ptpython bpython xonsh jupyter notebook invoke fabric ansible easy_install pipx poetry uv virtualenv build " +
+    "pickle pickletools inspect mailcap http wsgiref xmlrpc multiprocessing modulefinder turtledemo turtle tkinter antigravity cgi cgitb " +
+    "smtpd socketserver concurrent ctypes importlib distutils lib2to3 imaplib sysconfig fire gunicorn uvicorn hypercorn daphne flask " +
+    "django streamlit bokeh pylint mypy flake8 sphinx mkdocs nbconvert ipykernel rpyc dask distributed ray torch accelerate line_profiler " +
+    "kernprof scalene pyinstrument pudb ipdb watchdog supervisor honcho luigi airflow locust robot behave twisted scrapy pyftpdlib " +
+    "mitmproxy PyInstaller nuitka cython Cython numba setuptools wheel hatch pdm flit conda mamba cffi hy coconut aiohttp sanic " +
+    "tornado cherrypy waitress mod_wsgi pyramid pex shiv zdaemon alembic black pre_commit"
   ).split(" "),
 );
 
@@ -36,7 +43,7 @@ export type IsFile = (word: string) => boolean;
 
 /** Half a sentence on why this use cannot be judged; null: it can, or the program is none of these. */
 export function interpreterRuns(name: string, words: readonly string[], isFile: IsFile): string | null {
-  if (SHELLS.has(name) || SHELLS.has(languageOf(name))) {
+  if (listedNames(name).some((each) => SHELLS.has(each))) {
     if (name === "bash" && words.length === 1 && words[0] === "--version") return null;
     const script = words[isHarmlessOption(words[0] ?? "") ? 1 : 0];
     if (script === undefined) return `${name}, which reads commands from its input`;
@@ -82,11 +89,11 @@ function isMemoryOption(word: string): boolean {
   return isDigits("kKmMgG".includes(word.at(-1) ?? " ") ? word.slice(4, -1) : word.slice(4));
 }
 
-/** python3.11, perl5.36, ruby2.7, php8.2 */
+/** python3.11, perl5.36, ruby2.7, php8.2, python3.11d */
 function languageOf(name: string): string {
-  let end = name.length;
-  while (end > 0 && "0123456789.-".includes(name[end - 1] ?? "")) end--;
-  const bare = name.slice(0, end);
+  const bare = listedNames(name).at(-1) ?? name;
+  const known = Object.keys(INTERPRETERS).find((each) => bare.startsWith(each) && isDigits(bare.charAt(each.length)));
+  if (known !== undefined) return known;
   return bare === "pypy" ? "python" : bare;
 }
 

@@ -1,4 +1,5 @@
 /** Programs whose other options are harmless: the few that name programs, libraries or settings, which do as they like. */
+import { listedAs } from "./names.ts";
 
 type Refused = {
   /** Long options, with their hyphens; however they are shortened. */
@@ -9,13 +10,20 @@ type Refused = {
   readonly beginnings?: string;
 };
 
-const BINARIES: Refused = { long: "--plugin" };
+// Words that begin with `@` are files of further words.
+const BINARIES: Refused = { long: "--plugin", beginnings: "@" };
 const JAVA: Refused = { beginnings: "-J -prov JVMTI ManagementAgent" };
 const MYSQL: Refused = {
   long: "--plugin-dir --default-auth --defaults-file --defaults-extra-file --login-path --init-command --pager --tee",
 };
 const IPTABLES: Refused = { long: "--modprobe", letters: "M" };
 const BACKUP: Refused = { long: "--password-command --option --rsh --remote-path", letters: "o" };
+
+/** They ask another machine, through ssh, or another system. */
+const SYSTEMD: Refused = { long: "--host --machine --image --root", letters: "HM" };
+/** What is looked up in another root runs there, as whoever asks. */
+const ACCOUNTS: Refused = { long: "--root --prefix", letters: "RP" };
+const LVM: Refused = { long: "--config --configreport --profile --commandprofile --metadataprofile" };
 
 const REFUSED: Readonly<Record<string, Refused>> = {
   nm: BINARIES,
@@ -38,6 +46,15 @@ const REFUSED: Readonly<Record<string, Refused>> = {
   "mariadb-dump": MYSQL,
   "mariadb-admin": MYSQL,
   "mariadb-check": MYSQL,
+  "mariadb-show": MYSQL,
+  "mariadb-import": MYSQL,
+  "mariadb-binlog": MYSQL,
+  "mariadb-upgrade": MYSQL,
+  "mariadb-backup": MYSQL,
+  mariabackup: MYSQL,
+  xtrabackup: MYSQL,
+  mysqlpump: MYSQL,
+  mysql_upgrade: MYSQL,
   // It names what loads a module of the kernel.
   iptables: IPTABLES,
   ip6tables: IPTABLES,
@@ -48,8 +65,6 @@ const REFUSED: Readonly<Record<string, Refused>> = {
   restic: BACKUP,
   borg: BACKUP,
   borgmatic: { long: "--config --override", letters: "c" },
-  // A word that begins with a colon is a whole configuration.
-  rclone: { beginnings: "--password-command --sftp-ssh --config --rc --metadata-mapper :" },
   duplicity: { long: "--ssh-options --rsync-options --gpg-binary --gpg-options --par2-options" },
   pidstat: { letters: "e" },
   ack: { long: "--pager --ackrc" },
@@ -68,11 +83,60 @@ const REFUSED: Readonly<Record<string, Refused>> = {
   "ssh-keygen": { letters: "DwsYOM" },
   "ssh-add": { letters: "sSTe" },
   sshd: { letters: "fohcgCp" },
+  ...same(SYSTEMD, "loginctl hostnamectl timedatectl localectl systemd-analyze systemd-cgls systemd-cgtop bootctl"),
+  ...same(SYSTEMD, "portablectl systemd-mount systemd-umount"),
+  ...same(
+    ACCOUNTS,
+    "useradd userdel usermod groupadd groupdel groupmod groupmems chage chpasswd chgpasswd passwd chsh chfn",
+  ),
+  ...same(ACCOUNTS, "newusers pwck grpck pwconv grpconv lastlog faillog"),
+  ...same(
+    LVM,
+    "lvm lvs lvcreate lvextend lvreduce lvresize lvremove lvrename lvchange lvconvert lvdisplay lvscan lvmdiskscan",
+  ),
+  ...same(
+    LVM,
+    "vgs vgcreate vgextend vgreduce vgremove vgrename vgchange vgdisplay vgscan vgck vgmerge vgsplit vgimport vgexport",
+  ),
+  ...same(
+    LVM,
+    "vgcfgrestore vgcfgbackup vgconvert pvs pvcreate pvchange pvremove pvresize pvmove pvdisplay pvscan pvck",
+  ),
+  ...same(JAVA, "jps jinfo jstat jstatd jfr jmod jimage jdeps jdeprscan javap rmiregistry serialver"),
+  ...same({ letters: "c" }, "postfix postconf postqueue postsuper postcat postmap postalias barman needrestart zpool"),
+  mdadm: { long: "--program --alert --config --mail", letters: "pc" },
+  crm_mon: { long: "--external-agent", letters: "E" },
+  drbdadm: { long: "--config-file --config-to-test", letters: "c" },
+  // In what they are given stands what runs beside a module, or when certificates have changed.
+  modprobe: { long: "--config --dirname --set-version", letters: "CdS" },
+  "update-ca-certificates": { long: "--hooksdir --localcertsdir --etccertsdir --certsconf --certsdir" },
+  // One of the forms it reads is code of Perl's.
+  json_pp: { letters: "f", beginnings: "--f" },
+  mt: { long: "--rsh-command" },
+  updatedb: { long: "--findoptions" },
+  cryptsetup: { long: "--external-tokens-path" },
+  pgbackrest: { beginnings: "--cmd --config --repo --pg" },
+  s3cmd: { long: "--config --encrypt", letters: "ce" },
+  gsutil: { letters: "o" },
+  aide: { long: "--config --before --after", letters: "cBAD" },
+  rkhunter: { long: "--configfile --bindir" },
+  chkrootkit: { letters: "pr" },
+  lynis: { long: "--profile --plugindir" },
+  collectl: { long: "--export --import --custom" },
+  dhclient: { letters: "sfce" },
+  dhcpcd: { long: "--script --config --env", letters: "cfe" },
+  freshclam: { beginnings: "--on --conf" },
+  dracut: { long: "--conf --confdir --local --sysroot --include --install", letters: "clriI" },
 };
+
+/** The same for each of the programs. */
+function same(refused: Refused, programs: string): Readonly<Record<string, Refused>> {
+  return Object.fromEntries(programs.split(" ").map((program) => [program, refused]));
+}
 
 /** Half a sentence on an option that is refused; null: there is none, or the program is none of these. */
 export function refusedOption(name: string, words: readonly string[]): string | null {
-  const refused = Object.hasOwn(REFUSED, name) ? REFUSED[name] : undefined;
+  const refused = listedAs(REFUSED, name);
   if (refused === undefined || !words.some((word) => isRefused(word, refused))) return null;
   return `${name}, with an option that may run other programs`;
 }

@@ -1,19 +1,22 @@
 /** Programs that can run others, or code: only the uses listed here are known not to. */
+import { ASKED_USES, isAskedOf } from "./asked.ts";
 import { isPlainCompose, isPlainDocker, isPlainKubectl } from "./containers.ts";
 import { isPlainGit, isPlainGitServer } from "./git.ts";
+import { listedAs } from "./names.ts";
 import { readArguments, type OptionTable } from "./options.ts";
 import { isPlainRsync } from "./rsync.ts";
 import { isPlainAwk, isPlainSed } from "./scripts.ts";
 
 /** Half a sentence on a use that is not known to be harmless; null: it is, or the program is none of these. */
 export function restrictedRuns(name: string, words: readonly string[]): string | null {
-  const isHarmless = Object.hasOwn(HARMLESS_USES, name) ? HARMLESS_USES[name] : undefined;
+  const isHarmless = listedAs(HARMLESS_USES, name);
   return isHarmless === undefined || isHarmless(words) ? null : `${name}, used in a way that may run other programs`;
 }
 
 type IsHarmless = (words: readonly string[]) => boolean;
 
 const HARMLESS_USES: Readonly<Record<string, IsHarmless>> = {
+  ...ASKED_USES,
   find: isPlainFind,
   fd: isPlainFd,
   fdfind: isPlainFd,
@@ -36,15 +39,7 @@ const HARMLESS_USES: Readonly<Record<string, IsHarmless>> = {
   "docker-compose": isPlainCompose,
   kubectl: isPlainKubectl,
   oc: isPlainKubectl,
-  helm: subcommands("list ls status history version"),
   mount: isPlainMount,
-  certbot: withOptions(
-    { flags: "qn", longFlags: ["dry-run", "quiet", "force-renewal", "non-interactive"] },
-    ([command]) => ["certificates", "renew"].includes(command ?? ""),
-  ),
-  // A call makes the service manager run programs.
-  busctl: subcommands("list status tree introspect"),
-  virsh: subcommands("list dominfo domstate start shutdown reboot version nodeinfo net-list pool-list"),
   dotnet: ([first = "", ...others]) =>
     first.endsWith(".dll") || (others.length === 0 && ["--version", "--info", "--list-runtimes"].includes(first)),
   systemctl: withOptions(
@@ -57,9 +52,11 @@ const HARMLESS_USES: Readonly<Record<string, IsHarmless>> = {
     ([command = "status", ...units]) =>
       !UNIT_FILE_COMMANDS.has(command) || (ENABLING_COMMANDS.has(command) && !units.some((unit) => unit.includes("/"))),
   ),
-  service: (words) =>
-    isOnly(words, "--status-all") ||
-    (words.length >= 1 && words.every((word) => !word.includes("/") && !word.startsWith("-"))),
+  service: isPlainService,
+  "invoke-rc.d": isPlainService,
+  "rc-service": isPlainService,
+  certbot: isPlainCertbot,
+  letsencrypt: isPlainCertbot,
   arch: (words) => words.length === 0,
   crontab: (words) => words[0] === "-l" && (words.length === 1 || (words.length === 3 && words[1] === "-u")),
   apt: isPlainApt,
@@ -69,6 +66,8 @@ const HARMLESS_USES: Readonly<Record<string, IsHarmless>> = {
   dpkg: ([first = "", ...others]) => DPKG_QUESTIONS.has(first) && !others.some((word) => word.startsWith("-")),
   // `-E` and `-D` are of its macros, which run programs.
   rpm: (words) => (words[0] ?? "").startsWith("-q") && readArguments(words, { flags: "qacdfgilpRsv" }) !== null,
+  // One of the ways to ask is an editor.
+  "dpkg-reconfigure": (words) => !words.some((word) => word.toLowerCase().includes("editor")),
   // What they read of settings may name plugins.
   yum: isPlainDnf,
   dnf: isPlainDnf,
@@ -80,11 +79,24 @@ const HARMLESS_USES: Readonly<Record<string, IsHarmless>> = {
     withOptions({ flags: "g", longFlags: ["json", "long", "all", "prod"], longValued: ["depth"] }, ([command]) =>
       ["ls", "list"].includes(command ?? ""),
     )(words),
-  go: subcommands("version"),
   cargo: (words) => isOnly(words, "--version"),
   openssl: isPlainOpenssl,
   gpg: (words) => isOnly(words, "--version"),
-  ip: (words) => isPlainIp(words),
+  ip: isPlainIp,
+  tc: (words) => isPlainNet(words) && TC_OBJECTS.has(words.find((word) => !word.startsWith("-")) ?? ""),
+  bridge: isPlainNet,
+  sysctl: isPlainSysctl,
+  // A type is part of a program's name, and with a slash its path.
+  mkfs: (words) => !words.some((word, index) => word.includes("/") && (words[index - 1] ?? "").endsWith("t")),
+  udevadm: (words) =>
+    words[0] === "control"
+      ? words.slice(1).every((word) => ["--reload", "--reload-rules", "-R", "--ping"].includes(word))
+      : isAskedOf("udevadm", words),
+  apk: isPlainApk,
+  pacman: (words) => (words[0] ?? "").startsWith("-Q") && readArguments(words, { flags: "Qqisdtemklopgu" }) !== null,
+  "rdiff-backup": (words) => !words.some((word) => word.includes("::") || word.startsWith("--remote")),
+  unison: (words) => words.every((word) => ["-server", "__new-rpc-mode", "-version"].includes(word)),
+  aws: (words) => !words.some((word) => AWS_REFUSED.has(word) || word.startsWith("--cli-")),
   // `-z` names a program for what `-w` wrote.
   tcpdump: withOptions({ flags: "AeKlnNOpqStuvxX#", valued: "icsrwCWG" }),
   zip: withOptions({ flags: "rqujy0123456789", valued: "x" }),
@@ -149,14 +161,22 @@ function hasEngine(word: string): boolean {
   return word.includes("engine");
 }
 
-function isOnly(words: readonly string[], word: string): boolean {
-  return words.length === 1 && words[0] === word;
+/** Names of services, and what is done to them: a path would be another program. */
+function isPlainService(words: readonly string[]): boolean {
+  if (isOnly(words, "--status-all")) return true;
+  return words.length >= 1 && words.every((word) => !word.includes("/") && !word.startsWith("-"));
 }
 
-/** The first word is one of these; global options before it are not known. */
-function subcommands(names: string): IsHarmless {
-  const known = new Set(names.split(" "));
-  return ([first = ""]) => known.has(first);
+function isPlainCertbot(words: readonly string[]): boolean {
+  const read = readArguments(words, {
+    flags: "qn",
+    longFlags: ["dry-run", "quiet", "force-renewal", "non-interactive"],
+  });
+  return read !== null && ["certificates", "renew"].includes(read.operands[0] ?? "");
+}
+
+function isOnly(words: readonly string[], word: string): boolean {
+  return words.length === 1 && words[0] === word;
 }
 
 /** Options that are in the table, and no others. */
@@ -242,6 +262,24 @@ function isPlainScp(words: readonly string[]): boolean {
   return !isServer || (read.given.has("t") !== read.given.has("f") && read.operands.length > 0);
 }
 
+/** They start ssh or a plugin, show manuals, or say what is started for credentials. */
+const AWS_REFUSED: ReadonlySet<string> = new Set(
+  "configure ssh start-session execute-command emr socks help opsworks codecommit wizard login".split(" "),
+);
+
+function isPlainApk(words: readonly string[]): boolean {
+  const read = readArguments(words, {
+    flags: "vqULeadwrtuln",
+    longFlags: ["no-cache", "update", "quiet", "installed", "upgradable", "available", "simulate"],
+  });
+  if (read === null || !APK_COMMANDS.has(read.operands[0] ?? "")) return false;
+  return !read.operands.some((word) => word.includes("/") || word.endsWith(".apk"));
+}
+
+const APK_COMMANDS: ReadonlySet<string> = new Set(
+  "info add del update upgrade search list policy version stats audit".split(" "),
+);
+
 const DPKG_QUESTIONS: ReadonlySet<string> = new Set(
   "-l -s -L -S --list --status --listfiles --search --get-selections --print-architecture --version".split(" "),
 );
@@ -257,6 +295,31 @@ function isPlainApt(words: readonly string[]): boolean {
   return !read.operands.some((word) => word.includes("/"));
 }
 
+const TC_OBJECTS: ReadonlySet<string> = new Set(["qdisc", "class", "filter", "chain"]);
+/** They load a program into the kernel from a file, or run what a file says. */
+const NET_REFUSED: ReadonlySet<string> = new Set(
+  "exec bpf ebpf xdp xdpgeneric xdpdrv xdpoffload obj object object-file object-pinned pinned import run".split(" "),
+);
+
+function isPlainNet(words: readonly string[]): boolean {
+  return !words.some((word) => NET_REFUSED.has(word) || (word.startsWith("-b") && word !== "-br" && word !== "-brief"));
+}
+
+/** Of these the kernel runs what is written into them. */
+const RUN_BY_KERNEL = ["core_pattern", "modprobe", "hotplug", "poweroff_cmd", "usermodehelper", "binfmt", "core_pipe"];
+
+/** Settings by their names; a file of them may hold any. */
+function isPlainSysctl(words: readonly string[]): boolean {
+  const read = readArguments(words, {
+    flags: "aAbdeNnpqwX",
+    longFlags: ["all", "write", "system", "values", "names", "ignore"],
+    longValued: ["pattern"],
+    valued: "r",
+  });
+  if (read === null || (read.given.has("p") && read.operands.length > 0)) return false;
+  return !read.operands.some((word) => word.includes("=") && RUN_BY_KERNEL.some((each) => word.includes(each)));
+}
+
 const IP_OPTIONS: ReadonlySet<string> = new Set("-4 -6 -br -brief -s -stats -j -json -o -oneline -d -c -h".split(" "));
 const IP_OBJECTS: ReadonlySet<string> = new Set(
   "a addr address r route l link n neigh neighbour rule maddr".split(" "),
@@ -264,18 +327,23 @@ const IP_OBJECTS: ReadonlySet<string> = new Set(
 
 function isPlainIp(words: readonly string[]): boolean {
   const start = words.findIndex((word) => !IP_OPTIONS.has(word));
-  return (
-    start !== -1 &&
-    IP_OBJECTS.has(words[start] ?? "") &&
-    !words.includes("exec") &&
-    !words.some((word) => word.startsWith("-b") && word !== "-br" && word !== "-brief")
-  );
+  return start !== -1 && IP_OBJECTS.has(words[start] ?? "") && isPlainNet(words);
 }
 
-/** What is bound elsewhere is another file under the same name; file systems of FUSE are programs. */
+/** Types of file systems that no program of another name mounts: those of FUSE are programs, whose options name others. */
+const MOUNT_TYPES: ReadonlySet<string> = new Set(
+  (
+    "auto ext2 ext3 ext4 xfs btrfs vfat msdos exfat ntfs3 iso9660 udf squashfs overlay tmpfs ramfs devtmpfs proc sysfs devpts " +
+    "cgroup cgroup2 debugfs tracefs securityfs configfs hugetlbfs mqueue binfmt_misc pstore efivarfs nfs nfs4 cifs smb3 zfs f2fs jfs " +
+    "reiserfs 9p virtiofs ceph gfs2 ocfs2"
+  ).split(" "),
+);
+
+/** What is bound elsewhere is another file under the same name. */
 function isPlainMount(words: readonly string[]): boolean {
   const read = readArguments(words, { flags: "alrvw", valued: "toLU", longFlags: ["all"] });
-  return read !== null && !words.some((word) => MOUNT_REFUSED.some((each) => word.includes(each)));
+  if (read === null || words.some((word) => MOUNT_REFUSED.some((each) => word.includes(each)))) return false;
+  return (read.values.get("t") ?? "auto").split(",").every((each) => MOUNT_TYPES.has(each));
 }
 
 const MOUNT_REFUSED = ["fuse", "#", "bind", "move", "helper"];

@@ -1,4 +1,5 @@
 /** Programs that run another one with what follows their own options; both are facts. */
+import { listedAs } from "./names.ts";
 import { isDigits } from "./options.ts";
 
 /** How many words of a wrapper come before the program that it runs; null: not understood. */
@@ -29,7 +30,7 @@ const wrappers: Readonly<Record<string, Wrapper>> = {
 
 /** Undefined: it is no wrapper. Null: it is one, and how it is used is not understood. Otherwise where the inner command begins. */
 export function innerCommandAt(name: string, words: readonly string[]): number | null | undefined {
-  const wrapper = Object.hasOwn(wrappers, name) ? wrappers[name] : undefined;
+  const wrapper = listedAs(wrappers, name);
   if (wrapper === undefined) return undefined;
   // They print the environment, and where a program is.
   if (name === "env" && words.length === 1) return undefined;
