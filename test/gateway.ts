@@ -68,13 +68,13 @@ export type Gateway = {
   url(target?: string, subject?: string, kind?: SubjectKind, groups?: readonly string[]): Promise<string>;
   /** Writes a policy file; the gateway reloads by itself. */
   writePolicy(path: string, text: string): void;
-  /** Resolves when the policy files as they are now are what the gateway decides by; never, when they have errors. */
+  /** Resolves when the policy files as they are now are what the gateway decides by; rejects when it does not take them. */
   policyTaken(): Promise<void>;
   /** Runs a weir command against this gateway's configuration. */
   weir(...args: readonly string[]): Promise<CommandResult>;
   /** What the gateway has written so far, both streams. What it has just said may still be on its way: `said` waits for it. */
   log(): string;
-  /** Resolves when the gateway has written this; rejects with its log when it has ended without. */
+  /** Resolves when the gateway has written this; rejects with its log when it has ended without, or does not write it. */
   said(text: string): Promise<void>;
   /** Resolves to the exit status when the gateway has ended by itself or by stop(). */
   readonly exited: Promise<number>;
@@ -89,6 +89,8 @@ export type CommandResult = { readonly status: number; readonly stdout: string; 
 
 const LOG_CHARS_MAX = 1_000_000;
 const READY_TIME_MS_MAX = 180_000;
+/** For what a gateway is waited for to do; below what a test may take. */
+const PATIENCE_MS = 180_000;
 
 /** Everybody may do everything, also what cannot be understood. */
 export const PERMIT_ALL: Readonly<Record<string, string>> = {
@@ -248,8 +250,13 @@ async function launch(folder: string, options: GatewayOptions, remove: () => voi
     };
     listening.add(look);
     look();
-    void ended.then(() => reject(new Error(`the gateway has ended and never said ${JSON.stringify(text)}:\n${log}`)));
-    await promise.finally(() => listening.delete(look));
+    const fail = (why: string): void => reject(new Error(`the gateway ${why}: ${JSON.stringify(text)}\n${log}`));
+    void ended.then(() => fail("has ended and never said"));
+    const patience = setTimeout(() => fail(`did not say within ${PATIENCE_MS} ms`), PATIENCE_MS);
+    await promise.finally(() => {
+      clearTimeout(patience);
+      listening.delete(look);
+    });
   };
   const weir = (...args: readonly string[]): Promise<CommandResult> =>
     runWeir([...args, "--config", configFile], { cwd: folder, ...(options.env && { env: options.env }) });
@@ -265,7 +272,8 @@ async function launch(folder: string, options: GatewayOptions, remove: () => voi
   };
   const policyTaken = async (): Promise<void> => {
     const { digest } = await readFolder(join(folder, "policies"));
-    for (;;) {
+    const startMs = performance.now();
+    while (performance.now() - startMs < PATIENCE_MS) {
       const { status, stdout, stderr } = await weir("status", "--json");
       if (status === 0) {
         const { policy } = JSON.parse(stdout) as { policy: { digest: string } };
@@ -275,6 +283,7 @@ async function launch(folder: string, options: GatewayOptions, remove: () => voi
       }
       // Else it took longer than the local socket waits for an answer: a machine may be that busy.
     }
+    throw new Error(`the gateway did not take the policies within ${PATIENCE_MS} ms:\n${log}`);
   };
   return {
     host: "127.0.0.1",

@@ -13,6 +13,7 @@ import { PERMIT, POLICY, sampleOperation } from "./fault/audit-sample.ts";
 import { createAuthority } from "./servers/certificates.ts";
 import { freePort } from "./servers/free-port.ts";
 import { runOnce } from "./tampered-log.ts";
+import { stopChild } from "./servers/child-end.ts";
 
 const RSYSLOGD = which("rsyslogd") ?? ["/usr/sbin/rsyslogd"].find((path) => existsSync(path)) ?? null;
 const HAS_TLS = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"].some((folder) =>
@@ -64,8 +65,7 @@ action(type="omfile" file="${file("out")}" template="parts")
   });
   stop = async () => {
     stop = async () => {};
-    child.kill();
-    await child.exited;
+    await stopChild(child, { name: "rsyslogd", signal: "SIGTERM", ended: child.exited, log: () => "" });
   };
   while (!(await answers(port))) {
     if (child.exitCode !== null) throw new Error(`rsyslogd ended: ${await new Response(child.stderr).text()}`);

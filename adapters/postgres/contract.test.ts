@@ -7,6 +7,7 @@ import { type Message, WireClient, WireClosed } from "../../test/e2e/postgres/wi
 import { startPostgres } from "../../test/servers/postgres.ts";
 import { startTap } from "../../test/servers/tap.ts";
 import { encodeQuery } from "./protocol/frontend.ts";
+import { endInTime } from "../../test/end-in-time.ts";
 
 const PASSWORD = "contract-credential-of-the-target";
 
@@ -80,7 +81,7 @@ async function startTarget(): Promise<ContractTarget> {
   const tap = await startTap(server.port);
   let holder: Client | null = null;
   const letGo = async (): Promise<void> => {
-    await holder?.end();
+    await endInTime("the holder of the lock", holder?.end() ?? Promise.resolve());
     holder = null;
   };
   return {

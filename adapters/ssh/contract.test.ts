@@ -7,6 +7,7 @@ import type { Answer, ContractTarget, RefusedLogin, Thing, Told } from "../../te
 import type { Gateway } from "../../test/gateway.ts";
 import { startSshd } from "../../test/servers/sshd.ts";
 import { startTap } from "../../test/servers/tap.ts";
+import { endInTime } from "../../test/end-in-time.ts";
 
 /** What scripts see of any refusal; the words say which. */
 const REFUSED = "126";
@@ -118,7 +119,7 @@ class TestSession {
 
   async close(): Promise<void> {
     this.#client.end();
-    await this.ended;
+    await endInTime("a client", this.ended);
   }
 }
 

@@ -8,6 +8,7 @@ import { parse } from "yaml";
 import { runWeir, startGateway, type CommandResult, type Gateway } from "../gateway.ts";
 import { startPostgres, type PostgresServer } from "../servers/postgres.ts";
 import { fences, readPage, tableRows } from "./pages.ts";
+import { endInTime } from "../end-in-time.ts";
 
 setDefaultTimeout(240_000);
 
@@ -54,7 +55,8 @@ beforeAll(async () => {
   write({ ...policies, "weir.yaml": JSON.stringify(config) });
 });
 afterAll(async () => {
-  await Promise.all([...clients.values()].map(async (client) => client.end()));
+  const ends = [...clients].map(async ([who, client]) => endInTime(`the session of ${who}`, client.end()));
+  await Promise.all(ends);
   await gateway?.stop();
   await server?.stop();
   rmSync(folder, { recursive: true, force: true });

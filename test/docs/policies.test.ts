@@ -9,6 +9,7 @@ import { startGateway, type Gateway } from "../gateway.ts";
 import { withFolder, writeFiles } from "../policy-sets.ts";
 import { startPostgres, type PostgresServer } from "../servers/postgres.ts";
 import { fences, readPage, tableRows } from "./pages.ts";
+import { endInTime } from "../end-in-time.ts";
 
 setDefaultTimeout(240_000);
 
@@ -105,7 +106,8 @@ describe("the table of docs/policies.md", () => {
     }
   });
   afterAll(async () => {
-    await Promise.all([...clients.values()].map(async (client) => client.end()));
+    const ends = [...clients].map(async ([who, client]) => endInTime(`the session of ${who}`, client.end()));
+    await Promise.all(ends);
     await gateway.stop();
     await server.stop();
   });

@@ -7,6 +7,7 @@ import { Client } from "pg";
 import { selfSignedCertificate } from "../../src/identity/certificate.ts";
 import { type Gateway, PERMIT_ALL, startGateway } from "../gateway.ts";
 import { type PostgresServer, startPostgres } from "../servers/postgres.ts";
+import { endInTime } from "../end-in-time.ts";
 
 let server: PostgresServer;
 let folder: string;
@@ -25,7 +26,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   try {
-    await staying.end();
+    await endInTime("the session that stays", staying.end());
     // It is still one that ends in order.
     expect(await gateway.stop()).toBe(0);
   } finally {

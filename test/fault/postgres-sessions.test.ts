@@ -14,6 +14,7 @@ import { encodeStartup } from "../../adapters/postgres/protocol/startup.ts";
 import { PROTOCOL_3_0 } from "../../adapters/postgres/protocol/types.ts";
 import { startGateway, type Gateway } from "../gateway.ts";
 import { startPostgres, type PostgresServer } from "../servers/postgres.ts";
+import { endInTime } from "../end-in-time.ts";
 
 setDefaultTimeout(240_000);
 
@@ -294,7 +295,7 @@ describe("servers that misbehave", () => {
       }
     } finally {
       for (const socket of sockets) socket.destroy();
-      await new Promise<void>((resolve) => rogue.close(() => resolve()));
+      await endInTime("the rogue server", new Promise<void>((resolve) => rogue.close(() => resolve())));
       await mixed.stop();
     }
   }, 240_000);

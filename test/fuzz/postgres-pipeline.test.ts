@@ -19,6 +19,7 @@ import { PIPELINED_COPY_CASES, SIMPLE_COPY_CASES } from "./postgres-cases.ts";
 import { conversation } from "./postgres-conversations.ts";
 import { GatewayLog, SERVER_LOG_SETTINGS, statementsRun, unrecorded } from "./postgres-recorded.ts";
 import { converse, type Conversation, shown } from "./postgres-steps.ts";
+import { endInTime } from "../end-in-time.ts";
 
 const CONVERSATIONS_ORDINARY = 150;
 const CONVERSATIONS_LONG = 5000;
@@ -95,7 +96,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await admin.end();
+  await endInTime("the superuser's connection", admin.end());
   for (const way of [closed, limited, ...open]) {
     way.log.close();
     await way.gateway.stop();

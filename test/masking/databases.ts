@@ -2,6 +2,7 @@
 import { Client, Pool } from "pg";
 import { corpusSchema, corpusTwin } from "../corpus/masking.ts";
 import { type PostgresServer, startPostgres } from "../servers/postgres.ts";
+import { endInTime } from "../end-in-time.ts";
 
 export type Side = "original" | "twin";
 
@@ -109,7 +110,7 @@ export class CorpusServer {
       restore: async () => {
         for (const sql of restore) await client.query(sql);
       },
-      end: () => client.end(),
+      end: async () => endInTime("a connection", client.end()),
     };
   }
 
@@ -135,7 +136,7 @@ export class CorpusServer {
       }
       return value;
     } finally {
-      await client.end();
+      await endInTime("a connection", client.end());
     }
   }
 
@@ -148,7 +149,7 @@ export class CorpusServer {
   }
 
   async stop(): Promise<void> {
-    await this.#admin.end();
+    await endInTime("the superuser's connections", this.#admin.end());
     await this.postgres.stop();
   }
 }

@@ -13,6 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type Account, giveTo, ordinaryAccount, sweepFolders } from "./account.ts";
+import { stopChild } from "./child-end.ts";
 import { freePort } from "./free-port.ts";
 
 export type PostgresOptions = {
@@ -52,6 +53,8 @@ export type PostgresServer = {
 
 /** Containers often give /dev/shm 64 MB, and a test may load a gigabyte. */
 const MEMORY_FREE_BYTES_MIN = 8 * 1024 ** 3;
+/** A statement may wait for the lock of somebody who does not let go. */
+const PSQL_TIME_MS_MAX = 600_000;
 const LOG_CHARS_MAX = 1_000_000;
 const PORT_ATTEMPTS_MAX = 5;
 const EXIT_CHECKS_MAX = 1000;
@@ -112,8 +115,8 @@ async function handOver(
   process.on("exit", onExit);
   let stopped: Promise<void> | null = null;
   const end = async (): Promise<void> => {
-    launched.child.kill("SIGQUIT");
-    await launched.child.exited;
+    const about = { name: "PostgreSQL", signal: "SIGQUIT", ended: launched.child.exited, log: launched.log } as const;
+    await stopChild(launched.child, about);
     rmSync(folder, { recursive: true, force: true });
     process.off("exit", onExit);
   };
@@ -164,8 +167,13 @@ function psql(bin: string, socketDir: string, port: number, sql: string, databas
       stdout: "pipe",
       stderr: "pipe",
       env: { PATH: process.env["PATH"] ?? "", LC_ALL: "C.UTF-8" },
+      // Whoever waits for it can do nothing else, not even give up.
+      timeout: PSQL_TIME_MS_MAX,
+      killSignal: "SIGKILL",
     },
   );
+  if (result.exitedDueToTimeout === true)
+    throw new Error(`psql did not end within ${PSQL_TIME_MS_MAX} ms: ${sql.slice(0, 1_000)}`);
   if (result.exitCode !== 0) throw new Error(`psql: ${result.stderr.toString()}`);
   return result.stdout.toString().replace(/\n$/u, "");
 }

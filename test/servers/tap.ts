@@ -1,6 +1,7 @@
 /** A TCP relay in front of a target that sees every byte on its way there, can hold a connection back, and can make the target vanish. */
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { freePort } from "./free-port.ts";
+import { endInTime } from "../end-in-time.ts";
 
 export type Tap = {
   readonly host: "127.0.0.1";
@@ -77,7 +78,7 @@ export async function startTap(targetPort: number): Promise<Tap> {
     const { promise, resolve } = Promise.withResolvers<void>();
     closing.close(() => resolve());
     for (const socket of sockets) socket.destroy();
-    await promise;
+    await endInTime("a relay", promise);
   };
 
   await listen();

@@ -153,7 +153,7 @@ describe("syslog", () => {
       expect(frames.length).toBe(all.length);
       for (const [i, entry] of all.entries()) expect(frames[i]).toBe(syslogMessage(entry, SOURCE));
     } finally {
-      server.kill();
+      server.kill("SIGKILL");
       await server.exited;
     }
   });

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { Client } from "pg";
 import { type Gateway, PERMIT_ALL, startGateway } from "../../gateway.ts";
 import { type PostgresServer, serverMajor, startPostgres } from "../../servers/postgres.ts";
+import { endInTime } from "../../end-in-time.ts";
 
 setDefaultTimeout(240_000);
 
@@ -120,7 +121,7 @@ describe.skipIf(CASES.length === 0).each(MODES)("%s", (mode) => {
     client = new Client({ connectionString: await gateway.url(mode, "bot", "agent") });
     await client.connect();
   });
-  afterAll(async () => client?.end());
+  afterAll(async () => endInTime("the connection", client?.end()));
 
   test.each(CASES.map((each, index) => [each.sql, index] as const))("%s", async (sql, index) => {
     // It is nothing that this server does not know.

@@ -5,6 +5,7 @@ import { type Gateway, type GatewayOptions, startGateway } from "../../gateway.t
 import { type PostgresServer, startPostgres } from "../../servers/postgres.ts";
 import { greeting } from "./transcript.ts";
 import { type Address, type Login, WireClient } from "./wire-client.ts";
+import { endInTime } from "../../end-in-time.ts";
 
 /** The token's secret is the password; the server itself asks for none. */
 type RoadLogin = Pick<Login, "database" | "password" | "tls">;
@@ -65,7 +66,7 @@ export class Roads {
   }
 
   async stop(): Promise<void> {
-    await this.#admin.end();
+    await endInTime("the superuser's connection", this.#admin.end());
     for (const gateway of this.gateways) await gateway.stop();
     await this.server.stop();
   }

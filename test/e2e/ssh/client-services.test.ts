@@ -40,7 +40,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await world?.stop();
-  agent?.kill();
+  agent?.kill("SIGKILL");
   await agent?.exited;
   rmSync(folder, { recursive: true, force: true });
 });

@@ -214,7 +214,7 @@ test("an agent is there for a command and for the next one of a master", async (
     });
     expect(result).toEqual(["256\n", "256\n"]);
   } finally {
-    agent.kill();
+    agent.kill("SIGKILL");
     await agent.exited;
     await own.stop();
   }
