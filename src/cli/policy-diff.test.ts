@@ -1,5 +1,5 @@
 /** `weir policy diff` on real repositories: what a pull request would be told. */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,8 +8,8 @@ import type { CommandResult } from "../../test/gateway.ts";
 
 setDefaultTimeout(240_000);
 
+/** A repository with the set of an example on its branch main, and one that lets more through on its branch wider. */
 let root: string;
-let base: string;
 
 async function git(...args: string[]): Promise<string> {
   const command = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", ...args];
@@ -36,7 +36,20 @@ beforeAll(async () => {
   await git("init", "-q", "-b", "main");
   await git("add", "-A");
   await git("commit", "-q", "-m", "base");
-  base = await git("rev-parse", "HEAD");
+  await git("checkout", "-q", "-b", "wider");
+  edit("vocabulary.yaml", "support: support", "support: 5e1f-99");
+  edit("permits/people.yaml", "limit: { rows: 500, time: 30s", "limit: { rows: 900, time: 30s");
+  edit(
+    "guards/production.yaml",
+    "columns: [public.users.email], with: hash",
+    "columns: [public.users.email], with: redact",
+  );
+  await git("commit", "-q", "-a", "-m", "wider");
+  await git("checkout", "-q", "main");
+});
+afterEach(async () => {
+  await git("checkout", "-q", "-f", "main");
+  await git("clean", "-q", "-d", "-f");
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
@@ -47,7 +60,6 @@ test("a set is as it is", async () => {
 });
 
 test("a guard more is narrow-only, whatever it hits", async () => {
-  await git("checkout", "-q", "-b", "emergency", base);
   writeFileSync(
     join(root, "policies/guards/emergency.yaml"),
     `apiVersion: weir.dev/v1
@@ -62,19 +74,9 @@ rules:
   expect(first).toBe("Narrow-only: nothing but a guard without except was added (no-payments).");
   expect(second).toBe("NARROWS  no-payments (new)");
   expect(third).toContain("on app-prod, app-replica: ");
-  await git("stash", "-q", "-u");
 });
 
 test("what widens is told with who, where and what, and fails where it must", async () => {
-  await git("checkout", "-q", "-b", "wider", base);
-  edit("vocabulary.yaml", "support: support", "support: 5e1f-99");
-  edit("permits/people.yaml", "limit: { rows: 500, time: 30s", "limit: { rows: 900, time: 30s");
-  edit(
-    "guards/production.yaml",
-    "columns: [public.users.email], with: hash",
-    "columns: [public.users.email], with: redact",
-  );
-  await git("commit", "-q", "-a", "-m", "wider");
   const result = await diff("main..wider", "--fail-on", "widens");
   expect([result.status, result.stderr]).toEqual([1, ""]);
   expect(result.stdout).toContain("\nMASK     pii-masked (changed) (narrows): redact, was hash\n");
@@ -90,16 +92,14 @@ test("what widens is told with who, where and what, and fails where it must", as
 });
 
 test("the tree of a commit is compared, not what lies there", async () => {
-  await git("checkout", "-q", "-f", "main");
   edit("permits/people.yaml", "groups: [analysts]", "groups: [analysts, support]");
   expect((await diff("main..wider")).stdout).not.toContain("analysts-read-reports");
   const result = await diff("..main", "--fail-on", "widens");
   expect(result.stdout).toContain("NARROWS  analysts-read-reports (changed)\n");
-  await git("checkout", "-q", "-f", "main");
 });
 
 test("without a catalog nothing is known for sure", async () => {
-  await git("checkout", "-q", "-b", "bare", base);
+  await git("checkout", "-q", "-b", "bare");
   rmSync(join(root, "policies/catalog"), { recursive: true });
   rmSync(join(root, "policies/tests"), { recursive: true });
   await git("commit", "-q", "-a", "-m", "no catalog");
@@ -107,7 +107,6 @@ test("without a catalog nothing is known for sure", async () => {
   const result = await diff("HEAD..", "--fail-on", "widens");
   expect(result.status).toBe(1);
   expect(result.stdout).toContain("UNKNOWN  no target is known: run weir policy catalog pull");
-  await git("checkout", "-q", "-f", "main");
 });
 
 test("a wrong call, and a set with errors, say what to do", async () => {
@@ -121,5 +120,4 @@ test("a wrong call, and a set with errors, say what to do", async () => {
   expect([broken.status, broken.stdout]).toEqual([1, ""]);
   expect(broken.stderr).toContain("the policies of the working tree have errors:");
   expect(broken.stderr).toContain('there is no group "anal"');
-  await git("checkout", "-q", "-f", "main");
 });

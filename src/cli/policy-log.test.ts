@@ -69,6 +69,10 @@ async function query(sql: string): Promise<void> {
   }
 }
 
+async function start(): Promise<Gateway> {
+  return startGateway({ postgres: server, policyFiles: POLICY, folder });
+}
+
 beforeAll(async () => {
   server = await startPostgres({ sql: "CREATE TABLE orders (id int); CREATE TABLE payments (id int)" });
   folder = mkdtempSync(join(tmpdir(), "weir-policy-log-"));
@@ -76,7 +80,11 @@ beforeAll(async () => {
   await git("init", "-q", "-b", "main");
   await git("add", "-A");
   await git("commit", "-q", "-m", "one");
-  gateway = await startGateway({ postgres: server, policyFiles: POLICY, folder });
+  await git("checkout", "-q", "-b", "wider");
+  writeFiles(join(folder, "policies"), { "permits/readers.yaml": permits(", public.payments") });
+  await git("commit", "-q", "-a", "-m", "two");
+  await git("checkout", "-q", "main");
+  gateway = await start();
   for (let at = 0; at < 3; at++) await query("SELECT id FROM orders");
   for (let at = 0; at < 2; at++) await query("SELECT id FROM payments");
 });
@@ -117,10 +125,6 @@ test("it is explained by the set that decided, when its commit can be had", asyn
 });
 
 test("recorded operations are decided again under another set", async () => {
-  await git("checkout", "-q", "-b", "wider");
-  writeFiles(join(folder, "policies"), { "permits/readers.yaml": permits(", public.payments") });
-  await git("commit", "-q", "-a", "-m", "two");
-  await git("checkout", "-q", "main");
   const result = await gateway.weir("policy", "backtest", "main..wider", "--since", "1h", "--json");
   expect([result.status, result.stderr]).toEqual([0, ""]);
   const view = JSON.parse(result.stdout) as { operations: number; changes: object[] };
@@ -176,4 +180,5 @@ test("the log of a gateway that has stopped is read as well", async () => {
   expect(result.stdout).toStartWith("deny  operation");
   const backtest = await runWeir(["policy", "backtest", "main..wider", "--config", gateway.configFile]);
   expect(backtest.stdout).toStartWith("WIDENS   readers (changed): permitted");
+  gateway = await start();
 });

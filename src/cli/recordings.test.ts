@@ -86,9 +86,24 @@ async function weir(...args: string[]): Promise<CommandResult> {
   return runWeir(args, { cwd: folder });
 }
 
+let places = 0;
+
+/** A copy of everything, for a test that changes what others look at. */
+function place(): {
+  readonly path: string;
+  readonly data: string;
+  weir(...args: string[]): Promise<CommandResult>;
+} {
+  const path = join(folder, `place-${places++}`);
+  for (const name of ["policies", "weir.yaml", "auditor.txt", "data"]) {
+    cpSync(join(folder, name), join(path, name), { recursive: true });
+  }
+  return { path, data: join(path, "data"), weir: async (...args) => runWeir(args, { cwd: path }) };
+}
+
 /** A copy of the data folder, changed by `change`. */
 function copied(name: string, change: (database: Database.Database) => void = () => {}): string {
-  const path = join(folder, name);
+  const path = join(folder, `${name}-${places++}`);
   cpSync(join(folder, "data"), path, { recursive: true });
   const database = new Database(join(path, RECORDINGS_FILE));
   change(database);
@@ -96,8 +111,8 @@ function copied(name: string, change: (database: Database.Database) => void = ()
   return path;
 }
 
-async function eventsOf(kind: string): Promise<unknown[]> {
-  const log = LogReader.open(join(folder, "data"));
+async function eventsOf(kind: string, data = join(folder, "data")): Promise<unknown[]> {
+  const log = LogReader.open(data);
   try {
     const entries = await log.tail(100);
     return entries.flatMap(({ leaf }) => (leaf.shape === "event" && leaf.event === kind ? [leaf.facts] : []));
@@ -234,18 +249,12 @@ describe("replay", () => {
 
 describe("unseal", () => {
   test("opens it with the auditor's key, and the log says who, why and with which key", async () => {
-    const { status, stdout } = await weir(
-      "audit",
-      "unseal",
-      ids.transcript,
-      "--identity",
-      "auditor.txt",
-      "--reason",
-      "case 7",
-    );
+    const own = place();
+    const why = ["--identity", "auditor.txt", "--reason", "case 7"];
+    const { status, stdout } = await own.weir("audit", "unseal", ids.transcript, ...why);
     expect(stdout).toBe("    'the real name' | NULL\n");
     expect(status).toBe(0);
-    expect(await eventsOf("recording.unsealed")).toMatchObject([
+    expect(await eventsOf("recording.unsealed", own.data)).toMatchObject([
       {
         recording: ids.transcript,
         reason: "case 7",
@@ -256,7 +265,8 @@ describe("unseal", () => {
   });
 
   test("through the running gateway, which records it, and shreds", async () => {
-    const gateway = await startGateway({ folder, config: { name: "gw", audit: AUDIT(auditor) } });
+    const own = place();
+    const gateway = await startGateway({ folder: own.path, config: { name: "gw", audit: AUDIT(auditor) } });
     try {
       const identity = ["--identity", join(folder, "auditor.txt")];
       const unsealed = await gateway.weir("audit", "unseal", "SESSION-2", ...identity, "--reason", "why not", "--json");
@@ -275,13 +285,14 @@ describe("unseal", () => {
   });
 
   test("writes it to files", async () => {
-    const out = join(folder, "opened");
+    const own = place();
+    const out = join(own.path, "opened");
     const args = ["audit", "unseal", ids.cast, "--identity", "auditor.txt", "--reason", "r", "--out", out];
-    const { status, stdout } = await weir(...args);
+    const { status, stdout } = await own.weir(...args);
     expect(status).toBe(0);
     expect(stdout).toBe(`${join(out, `${ids.cast}.sealed.cast`)}\n`);
     expect(readFileSync(stdout.trim(), "utf8").split("\n")[1]).toBe('[0.005,"i","ls\\r"]');
-    expect((await weir(...args)).status).toBe(1);
+    expect((await own.weir(...args)).status).toBe(1);
   });
 
   test("from a copy nothing is recorded, and it says so", async () => {
@@ -359,23 +370,24 @@ describe("unseal", () => {
 });
 
 test("shred is recorded before the key is gone, and then nothing opens it any more", async () => {
-  expect(await weir("audit", "shred", "R-NOBODY", "--reason", "r")).toMatchObject({ status: 1 });
-  expect(await weir("audit", "shred", ids.transcript)).toMatchObject({ status: 2 });
-  const { status, stdout } = await weir("audit", "shred", ids.transcript, "--reason", "a request", "--json");
+  const own = place();
+  expect(await own.weir("audit", "shred", "R-NOBODY", "--reason", "r")).toMatchObject({ status: 1 });
+  expect(await own.weir("audit", "shred", ids.transcript)).toMatchObject({ status: 2 });
+  const { status, stdout } = await own.weir("audit", "shred", ids.transcript, "--reason", "a request", "--json");
   expect(JSON.parse(stdout)).toEqual({ recording: ids.transcript, shredded: true });
   expect(status).toBe(0);
   const told = { recording: ids.transcript, reason: "a request" };
-  expect((await eventsOf("recording.shredded")).at(-1)).toMatchObject(told);
-  const again = await weir("audit", "shred", ids.transcript, "--reason", "a request");
+  expect((await eventsOf("recording.shredded", own.data)).at(-1)).toMatchObject(told);
+  const again = await own.weir("audit", "shred", ids.transcript, "--reason", "a request");
   expect(again.stdout).toContain("has no key: nothing was done");
-  expect(await eventsOf("recording.shredded")).toHaveLength(2);
-  const opened = await weir("audit", "unseal", ids.transcript, "--identity", "auditor.txt", "--reason", "r");
+  expect(await eventsOf("recording.shredded", own.data)).toHaveLength(1);
+  const opened = await own.weir("audit", "unseal", ids.transcript, "--identity", "auditor.txt", "--reason", "r");
   expect(opened.stderr).toContain("was shredded: its key is gone");
-  const exported = await weir("audit", "unseal", ids.transcript, "--export-age", join(folder, "shredded"));
+  const exported = await own.weir("audit", "unseal", ids.transcript, "--export-age", join(folder, "shredded"));
   expect(exported.status).toBe(1);
   expect(existsSync(join(folder, "shredded", `${ids.transcript}.key.age`))).toBe(false);
   // What is in the clear, and what the log says of the ciphertext, stays.
-  const replayed = await weir("audit", "replay", ids.transcript);
+  const replayed = await own.weir("audit", "replay", ids.transcript);
   expect(replayed.status).toBe(0);
   expect(replayed.stderr).toContain("its sealed part shredded");
 });
