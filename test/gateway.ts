@@ -2,6 +2,8 @@
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { ApiClient } from "../src/api/client.ts";
+import { messageOf } from "../src/core/message-of.ts";
 import { readFolder } from "../src/policy/set/folder.ts";
 import { readToEnd, stopChild } from "./servers/child-end.ts";
 
@@ -88,6 +90,8 @@ export type Gateway = {
 export type CommandResult = { readonly status: number; readonly stdout: string; readonly stderr: string };
 
 const LOG_CHARS_MAX = 1_000_000;
+const TOKEN_TIME_MS = 24 * 60 * 60 * 1000;
+const POLICY_LOOK_MS = 50;
 const READY_TIME_MS_MAX = 180_000;
 /** For what a gateway is waited for to do; below what a test may take. */
 const PATIENCE_MS = 180_000;
@@ -260,28 +264,32 @@ async function launch(folder: string, options: GatewayOptions, remove: () => voi
   };
   const weir = (...args: readonly string[]): Promise<CommandResult> =>
     runWeir([...args, "--config", configFile], { cwd: folder, ...(options.env && { env: options.env }) });
+  // The gateway's own socket: a command costs the machine a tenth of a second to start, and tests need hundreds.
+  let client: ApiClient | null = null;
+  const api = async (): Promise<ApiClient> => {
+    client ??= await ApiClient.connect(join(folder, "data"));
+    if (client === null) throw new Error(`the gateway's socket does not answer:\n${log}`);
+    return client;
+  };
   const token: Gateway["token"] = async (subject, kind = "human", groups = []) => {
-    const named = groups.length === 0 ? [] : ["--groups", groups.join(",")];
-    const made = await weir("token", "create", "--subject", subject, "--kind", kind, ...named, "--json");
-    if (made.status !== 0) throw new Error(`weir token create: ${made.stdout}${made.stderr}`);
-    const answer: unknown = JSON.parse(made.stdout);
-    if (typeof answer === "object" && answer !== null && "token" in answer && typeof answer.token === "string") {
-      return answer.token;
-    }
-    throw new Error(`weir token create answered ${made.stdout}`);
+    const order = { subject, kind, groups, owner: null, expiresInMs: TOKEN_TIME_MS };
+    return (await (await api()).createToken(order)).token;
   };
   const policyTaken = async (): Promise<void> => {
     const { digest } = await readFolder(join(folder, "policies"));
+    const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
     const startMs = performance.now();
     while (performance.now() - startMs < PATIENCE_MS) {
-      const { status, stdout, stderr } = await weir("status", "--json");
-      if (status === 0) {
-        const { policy } = JSON.parse(stdout) as { policy: { digest: string } };
-        if (policy.digest === digest) return;
-      } else if (child.exitCode !== null || child.signalCode !== null) {
-        throw new Error(`the gateway has ended: ${stderr}`);
-      }
-      // Else it took longer than the local socket waits for an answer: a machine may be that busy.
+      const active = await api()
+        .then(async (house) => (await house.status()).policy.digest)
+        .catch((error: unknown) => {
+          if (hasEnded()) throw new Error(`the gateway has ended: ${messageOf(error)}`);
+          // Else it took longer than the local socket waits for an answer: a machine may be that busy.
+          return null;
+        });
+      if (active === digest) return;
+      // Nothing tells that a policy was taken. Asked without a pause, the gateway would do little else.
+      await Bun.sleep(POLICY_LOOK_MS);
     }
     throw new Error(`the gateway did not take the policies within ${PATIENCE_MS} ms:\n${log}`);
   };
