@@ -119,15 +119,28 @@ export type ConditionText = keyof typeof CONDITIONS;
 
 const encoder = new TextEncoder();
 
+/** As authors mostly write it, a key on each line and flow collections behind them: that is read in a tenth of the time that JSON takes. */
+function yamlOf(content: object): string {
+  return Object.entries(content)
+    .map(([key, value]) => `${key}: ${flowOf(value)}\n`)
+    .join("");
+}
+
+function flowOf(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(flowOf).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const entries = Object.entries(value).filter(([, each]) => each !== undefined);
+  return `{ ${entries.map(([key, each]) => `${key}: ${flowOf(each)}`).join(", ")} }`;
+}
+
 /** Compiles rules through the real loader; the i-th file of each list holds its rules in that order. */
 export async function indexOf(
   permitFiles: readonly (readonly WrittenRule[])[],
   guardFiles: readonly (readonly WrittenRule[])[],
 ): Promise<RuleIndex> {
-  const file = (path: string, content: unknown) => ({
+  const file = (path: string, content: string | object) => ({
     path,
-    // JSON is YAML.
-    bytes: encoder.encode(typeof content === "string" ? content : JSON.stringify(content)),
+    bytes: encoder.encode(typeof content === "string" ? content : yamlOf(content)),
     sha256: "",
   });
   const head = { apiVersion: "weir.dev/v1" };
