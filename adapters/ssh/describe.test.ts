@@ -18,6 +18,14 @@ const exec = (programs: readonly string[], argv: readonly string[], paths: reado
   facts: { channels: ["exec"], logins: ["viewer"], programs, argv, paths },
 });
 
+/** What a command does to files, by its words. */
+const doing = (
+  kind: "read" | "write",
+  programs: readonly string[],
+  argv: readonly string[],
+  paths: readonly string[] | Unknown,
+): Access => ({ class: kind, facts: { channels: ["exec"], logins: ["viewer"], programs, argv, paths } });
+
 const onFile = (kind: "read" | "write" | "transfer", path: string): Access => ({
   class: kind,
   facts: { channels: ["exec"], logins: ["viewer"], paths: [path] },
@@ -32,7 +40,10 @@ const OPAQUE: Access = {
 describe("a command", () => {
   test("is its program, its words and its files", () => {
     expect(describeCommand("cat /var/log/./syslog 'a b'", CONTEXT)).toEqual({
-      accesses: [exec(["cat"], ["cat", "/var/log/./syslog", "a b"], ["/var/log/syslog", "/accounts/viewer/a b"])],
+      accesses: [
+        exec(["cat"], ["cat", "/var/log/./syslog", "a b"], ["/var/log/syslog", "/accounts/viewer/a b"]),
+        doing("read", ["cat"], ["cat", "/var/log/./syslog", "a b"], ["/var/log/syslog", "/accounts/viewer/a b"]),
+      ],
       understood: true,
       notUnderstood: null,
       command: "cat /var/log/./syslog 'a b'",
@@ -76,6 +87,17 @@ describe("a command", () => {
       "ln -s ../etc/shadow /tmp/x",
       "ln --symbolic etc/shadow /x",
       "cp . /tmp/x",
+      // What was there is kept under another name.
+      "cp -b /srv/a /srv/b",
+      "mv -bf /srv/a /srv/b",
+      "ln -b /srv/a /srv/b",
+      "install -b /srv/a /srv/b",
+      // In a folder that is nobody's choice.
+      "mktemp",
+      "mktemp -d",
+      "mktemp -t x",
+      "grep -C 5 /etc/shadow /srv/a",
+      "docker compose up -d",
     ]) {
       expect([text, pathsOf(text)]).toEqual([text, UNKNOWN]);
     }
@@ -105,6 +127,8 @@ describe("a command", () => {
     expect(pathsOf("zcat /srv/a.gz")).toEqual(["/srv/a.gz"]);
     // It makes another one beside it.
     expect(pathsOf("gunzip /srv/keys.gz")).toEqual(["/srv/keys.gz", "/srv/keys"]);
+    // Some systems' gunzip unpacks what bzip2 has packed.
+    expect(pathsOf("gunzip /srv/a.bz2")).toEqual(expect.arrayContaining(["/srv/a"]));
     expect(pathsOf("gunzip /srv/a.tgz")).toEqual(["/srv/a.tgz", "/srv/a.tar"]);
     expect(pathsOf("gzip /srv/a")).toEqual(["/srv/a", "/srv/a.gz"]);
     expect(pathsOf("xz -d /srv/a.xz")).toEqual(["/srv/a.xz", "/srv/a"]);
@@ -154,6 +178,56 @@ describe("a command", () => {
     );
     expect(pathsOf("cp -T /tmp/shadow /etc")).toEqual(["/tmp/shadow", "/etc"]);
     expect(pathsOf("install -d /srv/a /srv/b")).toEqual(["/srv/a", "/srv/b"]);
+  });
+
+  test("says apart what it reads and what it writes, so that a rule about a class sees it", () => {
+    const done = (text: string) =>
+      describeCommand(text, CONTEXT)
+        .accesses.slice(1)
+        .map(({ class: kind, facts }) => [kind, facts["paths"]]);
+    const [a, b] = [["/srv/a"], ["/srv/b"]];
+    expect(done("cp /srv/a /etc/y")).toEqual([
+      ["read", a],
+      ["write", ["/etc/y", "/etc/y/a"]],
+    ]);
+    expect(done("cp -T /srv/a /srv/a")).toEqual([
+      ["read", a],
+      ["write", a],
+    ]);
+    expect(done("sudo -n tee -a /srv/a")).toEqual([["write", a]]);
+    expect(done("sed p /srv/a")).toEqual([["read", a]]);
+    expect(done("sed -i -e p /srv/a")).toEqual([
+      ["read", a],
+      ["write", a],
+    ]);
+    expect(done("gzip -c /srv/a")).toEqual([["read", a]]);
+    expect(done("dd if=/srv/a of=/srv/b")).toEqual([
+      ["read", a],
+      ["write", b],
+    ]);
+    for (const text of ["uniq /srv/a /srv/b", "sort /srv/a -o /srv/b", "xxd /srv/a /srv/b", "cp -T /srv/a /srv/b"]) {
+      expect([text, done(text)]).toEqual([
+        text,
+        [
+          ["read", a],
+          ["write", b],
+        ],
+      ]);
+    }
+    expect(done("sort -T /tmp /srv/a")).toEqual([
+      ["read", a],
+      ["write", ["/tmp", "/tmp/**"]],
+    ]);
+    // Which files is not known, what is done to them is.
+    expect(done("rm -r /srv/a")).toEqual([["write", UNKNOWN]]);
+    expect(done("grep -r x /srv")).toEqual([["read", UNKNOWN]]);
+    expect(done("cp -r /srv/a /srv/b")).toEqual([
+      ["read", UNKNOWN],
+      ["write", UNKNOWN],
+    ]);
+    for (const text of ["uptime", "cat", "echo /srv/a", "/tmp/cp /srv/a /srv/b", "some-tool /srv/a"]) {
+      expect([text, done(text)]).toEqual([text, []]);
+    }
   });
 
   test("has its wrappers among its programs", () => {
@@ -240,7 +314,10 @@ describe("a command", () => {
   test("asks for the home folder where it needs it, and only there", () => {
     const homeless = { ...CONTEXT, home: null };
     expect(describeCommand("cat notes", homeless)).toMatchObject({ needsHome: true, understood: true });
-    expect(describeCommand("cat notes", homeless).accesses).toEqual([exec(["cat"], ["cat", "notes"], UNKNOWN)]);
+    expect(describeCommand("cat notes", homeless).accesses).toEqual([
+      exec(["cat"], ["cat", "notes"], UNKNOWN),
+      doing("read", ["cat"], ["cat", "notes"], UNKNOWN),
+    ]);
     expect(describeCommand("cat ~/notes", homeless)).toMatchObject({ needsHome: true, understood: false });
     expect(describeCommand("cat /notes", homeless).needsHome).toBe(false);
     expect(describeCommand("cat ~/notes", CONTEXT)).toMatchObject({ command: "cat '/accounts/viewer/notes'" });

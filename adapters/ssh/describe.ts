@@ -190,12 +190,24 @@ class CommandReader {
   #command({ words, redirections }: SimpleCommand): SimpleCommand {
     const known = words.map((word) => this.#atHome(word));
     const argv = known.map(({ value }) => value);
-    const { why, programs, files, transfers } = readProgram(argv, this.#hasPty, (word) => this.#path(word));
+    const { why, programs, files, read, written, transfers } = readProgram(argv, this.#hasPty, (word) =>
+      this.#path(word),
+    );
     this.why ??= why;
     const logins = [this.#login];
     if (why === null) {
       const paths = files === null ? UNKNOWN : this.#paths(files);
       this.accesses.push({ class: "execute", facts: { channels: ["exec"], logins, programs, argv, paths } });
+      for (const [kind, touched] of [
+        ["read", read],
+        ["write", written],
+      ] as const) {
+        // With its words, so that what permits the command permits what it does by them.
+        const facts = { channels: ["exec"], logins, programs, argv };
+        if (touched === null) this.accesses.push({ class: kind, facts: { ...facts, paths: UNKNOWN } });
+        else if (touched.length > 0)
+          this.accesses.push({ class: kind, facts: { ...facts, paths: this.#paths(touched) } });
+      }
       for (const { path, class: kind } of transfers) {
         const moved = hasPattern(path) ? UNKNOWN : this.#paths([path]);
         const facts: Facts = { channels: ["exec"], logins, paths: moved };

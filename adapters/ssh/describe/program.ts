@@ -22,6 +22,9 @@ export type ProgramReading = {
   readonly programs: readonly string[];
   /** As they are written; null: not known. */
   readonly files: readonly string[] | null;
+  /** Of those, what is read and what is written, where that is known of the program; null: which of them is not known. */
+  readonly read: readonly string[] | null;
+  readonly written: readonly string[] | null;
   readonly transfers: readonly Transfer[];
 };
 
@@ -37,7 +40,14 @@ export function readProgram(
   const isFile = (word: string): boolean => !mayBeDevice(word, resolve(word));
   const programs: string[] = [];
   let rest = words;
-  const stopped = (why: string): ProgramReading => ({ why, programs, files: null, transfers: [] });
+  const stopped = (why: string): ProgramReading => ({
+    why,
+    programs,
+    files: null,
+    read: [],
+    written: [],
+    transfers: [],
+  });
   const turning = words.find(turnsBack);
   if (turning !== undefined) return stopped("a path that goes down and up again (..)");
   if (words.some(isHostOption)) return stopped("a host that ssh would take for an option");
@@ -55,8 +65,7 @@ export function readProgram(
     const why = (hasPty ? doesInTerminal(name, after) : null) ?? runsCode(name, after, isFile);
     if (why !== null) return stopped(why);
     const inner = innerCommandAt(name, rest);
-    if (inner === undefined)
-      return { why: null, programs, files: filesOf(written, after), ...transfersOf(name, after) };
+    if (inner === undefined) return { why: null, programs, ...filesOf(written, after), ...transfersOf(name, after) };
     if (inner === null) return stopped(`${name}, used in a way that is not known`);
     rest = rest.slice(inner);
   }

@@ -10,7 +10,7 @@ const OF_SHELLS =
   "unsetopt emulate autoload zmodload functions unfunction zle bindkey vared fc r history jobs fg bg disown suspend " +
   "wait times caller dirs pushd popd chdir print pushln whence where zparseopts zstyle zformat zcompile zregexparse " +
   "sched limit unlimit ulimit ttyctl echotc echoti getln bye log noglob nocorrect - break continue return coproc time " +
-  "logout help compadd comparguments compcall compctl compdescribe compfiles compgroups compquote compset " +
+  "array compound enum hist nameref redirect stop logout help compadd comparguments compcall compctl compdescribe compfiles compgroups compquote compset " +
   "comptags comptry compvalues";
 
 /** Shells that are not POSIX's, and programs that are many. */

@@ -16,6 +16,9 @@ const KINDS: Readonly<Record<string, Kind>> = {
   zst: { endings: [".zst", ".gz", ".xz", ".lzma", ".lz4"] },
 };
 
+/** Some systems' programs unpack what others have packed. */
+const ALL_ENDINGS = Object.values(KINDS).flatMap(({ endings }) => endings);
+
 /** A packed archive is called so, and unpacked `.tar`. */
 const ARCHIVES = [".tgz", ".taz", ".tbz2", ".tbz", ".txz", ".tlz", ".tzst", ".tlz4"];
 
@@ -33,14 +36,18 @@ const PROGRAMS: Readonly<Record<string, { readonly kind: string; readonly unpack
   unzstd: { kind: "zst", unpacks: true },
 };
 
-/** What a program touches that is given `files`; any other program: just those. */
-export function compressedFiles(name: string, given: ReadonlySet<string>, files: readonly string[]): readonly string[] {
+/** What a program touches that is given `files`; any other program: just those. `written`: empty when it only shows. */
+export function compressedFiles(
+  name: string,
+  given: ReadonlySet<string>,
+  files: readonly string[],
+): { readonly files: readonly string[]; readonly written?: readonly string[] } {
   const program = Object.hasOwn(PROGRAMS, name) ? PROGRAMS[name] : undefined;
   const kind = program === undefined ? undefined : KINDS[program.kind];
-  if (program === undefined || kind === undefined) return files;
+  if (program === undefined || kind === undefined) return { files };
   const shows = program.shows === true || ["c", "t", "l", "stdout"].some((option) => given.has(option));
   const unpacks = program.unpacks === true || ["d", "t", "l", "decompress"].some((option) => given.has(option));
-  return files.flatMap((file) => {
+  const touched = files.flatMap((file) => {
     const [ending = ""] = kind.endings;
     if (!unpacks) return shows ? [file] : [file, `${file}${ending}`];
     const isPacked = [...kind.endings, ...ARCHIVES].some((each) => file.endsWith(each));
@@ -48,9 +55,11 @@ export function compressedFiles(name: string, given: ReadonlySet<string>, files:
       kind.guesses === true && !isPacked ? [file, ...kind.endings.map((each) => `${file}${each}`)] : [file];
     return shows ? packed : [...packed, ...packed.flatMap((each) => unpackedNames(each, kind))];
   });
+  return shows ? { files: touched, written: [] } : { files: touched };
 }
 
-function unpackedNames(file: string, { endings, otherwise }: Kind): readonly string[] {
+function unpackedNames(file: string, { otherwise }: Kind): readonly string[] {
+  const endings = ALL_ENDINGS;
   const names = endings.filter((each) => file.endsWith(each)).map((each) => file.slice(0, -each.length));
   const archives = ARCHIVES.filter((each) => file.endsWith(each)).map((each) => `${file.slice(0, -each.length)}.tar`);
   return [...names, ...archives, ...(otherwise === undefined ? [] : [`${file}${otherwise}`])];

@@ -20,9 +20,14 @@ const OPTIONS: OptionTable = {
   longValued: "format filter since until tail time signal last".split(" "),
 };
 
+/** Places of images that are files and folders of the target, to podman. */
+const TRANSPORTS =
+  "dir: docker-archive: docker-daemon: oci: oci-archive: containers-storage: ostree: sif: tarball: atomic:".split(" ");
+
 /** podman takes options that name programs (`--runtime`) also behind the subcommand; `start -i` is a terminal in a container. What `top` is given goes to ps. */
 export function isPlainDocker(words: readonly string[]): boolean {
   const [command = "", ...rest] = words;
+  if (words.some((word) => TRANSPORTS.some((each) => word.startsWith(each)))) return false;
   if (command === "compose") return isPlainCompose(rest);
   const ofObject = Object.hasOwn(OF_OBJECTS, command) ? OF_OBJECTS[command] : undefined;
   if (ofObject !== undefined) return ofObject.has(rest[0] ?? "") && readArguments(rest, OPTIONS) !== null;

@@ -1,5 +1,6 @@
 /** Programs of which it is known which of their words are files. */
 import { compressedFiles } from "./compressed.ts";
+import { fileHabit } from "./habits.ts";
 import { isDigits, readArguments, type OptionTable } from "./options.ts";
 import { sedFiles } from "./scripts.ts";
 import { serviceFiles } from "./services.ts";
@@ -136,7 +137,7 @@ const PROGRAMS: Readonly<Record<string, FileProgram>> = {
   chgrp: { operands: "rest", flags: "cfhvR", recursive: ["R"] },
   truncate: { operands: "files", flags: "co", valued: "s" },
   tee: { operands: "files", flags: "ai" },
-  mktemp: { operands: "files", flags: "dqtu" },
+  mktemp: { operands: "files", flags: "dqu" },
   sync: { operands: "files", flags: "df" },
   gzip: { operands: "files", flags: "cdfklnqtv123456789" },
   gunzip: { operands: "files", flags: "cfklnqtv" },
@@ -212,9 +213,7 @@ const PROGRAMS: Readonly<Record<string, FileProgram>> = {
 };
 
 /** Their words are names of no files, whatever the options, or `./restricted.ts` reads no option that would name one. */
-const WITHOUT_FILES: ReadonlySet<string> = new Set(
-  "which expr umask set docker docker-compose podman service ip".split(" "),
-);
+const WITHOUT_FILES: ReadonlySet<string> = new Set("which expr umask set docker podman service ip".split(" "));
 /** Their values must be numbers. */
 const GREP_COUNTS = ["A", "B", "C", "m", "max-count", "after-context", "before-context", "context"];
 
@@ -223,20 +222,55 @@ const SYSTEM_FOLDERS: ReadonlySet<string> = new Set(
   "/bin/ /sbin/ /usr/bin/ /usr/sbin/ /usr/local/bin/ /usr/local/sbin/".split(" "),
 );
 
-/**
- * Files that a program's words name, as they are written; null: not known. `program` is as the command names it,
- * `words` are those after it.
- */
-export function filesOf(program: string, words: readonly string[]): readonly string[] | null {
+/** Files that a program touches, as its words name them; null: not known which. */
+export type FileUse = {
+  readonly files: readonly string[] | null;
+  /** Of those, what it surely does no more than read, and what it may write; empty of a program that nobody knows. */
+  readonly read: readonly string[] | null;
+  readonly written: readonly string[] | null;
+};
+
+/** `program` is as the command names it, `words` are those after it. */
+export function filesOf(program: string, words: readonly string[]): FileUse {
   const nameAt = program.lastIndexOf("/") + 1;
-  if (nameAt > 0 && !SYSTEM_FOLDERS.has(program.slice(0, nameAt))) return null;
+  if (nameAt > 0 && !SYSTEM_FOLDERS.has(program.slice(0, nameAt))) return { files: null, read: [], written: [] };
   const name = program.slice(nameAt);
-  if (name === "test" || name === "[") return testedFiles(words);
-  if (name === "echo" || name === "printf" || name === "true" || name === "false" || name === ":") return [];
+  const named = namedFiles(name, words);
+  const files = named?.files ?? null;
+  switch (fileHabit(name)) {
+    case null:
+      return { files, read: [], written: [] };
+    case "reads":
+      return { files, read: files, written: [] };
+    case "copies": {
+      if (named === null) return { files, read: null, written: null };
+      const { written = [], read = named.files.filter((file) => !written.includes(file)) } = named;
+      return { files, read, written };
+    }
+    case "changes":
+      return { files, read: files, written: named?.written ?? files };
+    case "writes":
+      return { files, read: [], written: files };
+  }
+}
+
+type NamedFiles = {
+  readonly files: readonly string[];
+  /** Those of them that are written, and read, where a program's habit does not say it. */
+  readonly written?: readonly string[];
+  readonly read?: readonly string[];
+};
+
+/** Null: not known. */
+function namedFiles(name: string, words: readonly string[]): NamedFiles | null {
+  if (name === "test" || name === "[") return { files: testedFiles(words) };
+  if (name === "echo" || name === "printf" || name === "true" || name === "false" || name === ":") return { files: [] };
   if (name === "dd") return ddFiles(words);
-  if (name === "systemctl" || name === "journalctl") return serviceFiles(name, words);
+  if (name === "systemctl" || name === "journalctl") return only(serviceFiles(name, words));
   if (name === "sed") return sedFiles(words);
-  if (WITHOUT_FILES.has(name)) return [];
+  // What containers are made of is in files that no word names.
+  if (words[0] === "compose" && (name === "docker" || name === "podman")) return null;
+  if (WITHOUT_FILES.has(name)) return { files: [] };
   const table = Object.hasOwn(PROGRAMS, name) ? PROGRAMS[name] : undefined;
   if (table === undefined) return null;
   const read = readArguments(words, table);
@@ -246,15 +280,37 @@ export function filesOf(program: string, words: readonly string[]): readonly str
   // It may bring in others.
   if (name === "jq" && ["import", "include"].some((word) => operands[0]?.includes(word) === true)) return null;
   if (table.readsAt === true && words.some((word) => word.startsWith("@"))) return null;
-  // Some systems' grep takes the word behind -C for its pattern.
+  // Some systems' grep takes the word behind -C for its pattern, and the pattern for a file.
   if (name.endsWith("grep") && !GREP_COUNTS.every((option) => isDigits(values.get(option) ?? "0"))) return null;
-  if (table.operands === "none") return files;
+  if ((given.has("C") || given.has("context")) && operands[0]?.includes("/") === true) return null;
+  if (table.operands === "none") return { files };
   const named = (table.operands === "rest" ? operands.slice(1) : operands).filter((word) => word !== "-");
-  if (named.length === 0 && table.isHereWithout === true) return [...files, "."];
+  if (named.length === 0 && table.isHereWithout === true) return { files: [...files, "."] };
   // Which of them is the last one, in which the others are made, is then not known.
   if (table.intoFolders === true) return strays.length > 0 ? null : filesInto(name, named, values.get("t"), given);
-  return compressedFiles(name, given, [...files, ...named, ...strays]);
+  // A folder that is nobody's choice, and names of its own.
+  if (name === "mktemp" && named.length === 0) return null;
+  const all = [...files, ...named, ...strays];
+  if (SECOND_IS_WRITTEN.has(name)) {
+    return { files: all, read: [...named.slice(0, 1), ...strays], written: [...named.slice(1), ...strays] };
+  }
+  if (name === "sort")
+    return sortedFiles([...named, ...strays.filter((word) => !files.includes(word))], files, values.get("T"));
+  return compressedFiles(name, given, all);
 }
+
+/** What options name, it writes; in a folder for what does not fit into memory, files of names of its own. */
+function sortedFiles(read: readonly string[], written: readonly string[], folder: string | undefined): NamedFiles {
+  const made = folder === undefined ? written : [...written, `${folder}/**`];
+  return { files: [...made, ...read], read, written: made };
+}
+
+function only(files: readonly string[] | null): NamedFiles | null {
+  return files === null ? null : { files };
+}
+
+/** `uniq IN OUT` */
+const SECOND_IS_WRITTEN: ReadonlySet<string> = new Set(["uniq", "xxd"]);
 
 /** `cp FILE... TO`: what there is below `TO`, when that is a folder, is touched too; nobody knows whether it is one. */
 function filesInto(
@@ -262,19 +318,23 @@ function filesInto(
   named: readonly string[],
   folder: string | undefined,
   given: ReadonlySet<string>,
-): readonly string[] | null {
+): NamedFiles | null {
+  // What was there is kept under another name.
+  if (given.has("b")) return null;
   // What a link holds is meant from where the link is.
   const isSymbolic = given.has("s") || given.has("symbolic");
   if (name === "ln" && isSymbolic && !named.every((word) => word.startsWith("/"))) return null;
-  if (name === "install" && given.has("d")) return named;
+  if (name === "install" && given.has("d")) return { files: named, written: named };
   const isLone = folder === undefined && named.length < 2;
   const to = folder ?? (isLone ? "." : named.at(-1)) ?? ".";
   const from = folder === undefined && !isLone ? named.slice(0, -1) : named;
   const within = given.has("T") ? [] : from.map((word) => below(to, word));
   if (within.includes(null)) return null;
-  const touched = [...from, to, ...within.filter((path) => path !== null)];
+  const made = [to, ...within.filter((path) => path !== null)];
+  const touched = [...from, ...made];
+  if (name !== "mv" && name !== "ln") return { files: touched, read: from, written: made };
   // What is in a folder gets another name with it.
-  return name === "mv" || name === "ln" ? [...touched, ...touched.map((path) => `${path}/**`)] : touched;
+  return { files: [...touched, ...touched.map((path) => `${path}/**`)] };
 }
 
 /** A file named as another one, in a folder; null: what it is called there cannot be told. */
@@ -291,6 +351,9 @@ function testedFiles(words: readonly string[]): readonly string[] {
 }
 
 /** `dd if=FILE of=FILE`. */
-function ddFiles(words: readonly string[]): readonly string[] {
-  return words.filter((word) => word.startsWith("if=") || word.startsWith("of=")).map((word) => word.slice(3));
+function ddFiles(words: readonly string[]): NamedFiles {
+  const after = (start: string): readonly string[] =>
+    words.filter((word) => word.startsWith(start)).map((word) => word.slice(start.length));
+  const [read, written] = [after("if="), after("of=")];
+  return { files: [...read, ...written], read, written };
 }

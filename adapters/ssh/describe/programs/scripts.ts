@@ -7,24 +7,29 @@ export function isPlainSed(words: readonly string[]): boolean {
   return read !== null && read.scripts.every(isPlainSedScript);
 }
 
-/** The files of a use that `isPlainSed` knows, as they are written; null: not known. */
-export function sedFiles(words: readonly string[]): readonly string[] | null {
+/** The files of a use that `isPlainSed` knows, as they are written; null: not known. Without `-i`, none is written. */
+export function sedFiles(
+  words: readonly string[],
+): { readonly files: readonly string[]; readonly written?: readonly string[] } | null {
   const read = readSed(words);
-  if (read === null) return null;
-  const { files, suffix } = read;
-  return suffix === "" || files === null ? files : files.flatMap((file) => [file, `${file}${suffix}`]);
+  if (read === null || read.files === null) return null;
+  const { files, suffix, isInPlace } = read;
+  if (!isInPlace) return { files, written: [] };
+  return { files: suffix === "" ? files : files.flatMap((file) => [file, `${file}${suffix}`]) };
 }
 
 type SedWords = {
   readonly scripts: readonly string[];
   readonly files: readonly string[] | null;
   readonly suffix: string;
+  readonly isInPlace: boolean;
 };
 
 function readSed(words: readonly string[]): SedWords | null {
   const scripts: string[] = [];
   const operands: string[] = [];
   let suffix = "";
+  let isInPlace = false;
   let isSure = true;
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? "";
@@ -39,18 +44,22 @@ function readSed(words: readonly string[]): SedWords | null {
       scripts.push(script);
     } else if (word.startsWith("-i")) {
       suffix = word.slice(2);
+      isInPlace = true;
       // A suffix that is a path would write elsewhere.
       if (suffix.includes("/") || suffix.includes("*")) return null;
       isSure &&= isSuffixKnown(suffix, words[at + 1]);
     } else if (word.startsWith("-") && word !== "-") {
       const letters = word.endsWith("i") ? word.slice(1, -1) : word.slice(1);
       for (const letter of letters) if (!"nErsuz".includes(letter)) return null;
-      if (word.endsWith("i")) isSure &&= isSuffixKnown("", words[at + 1]);
+      if (word.endsWith("i")) {
+        isInPlace = true;
+        isSure &&= isSuffixKnown("", words[at + 1]);
+      }
     } else operands.push(word);
   }
   const isOperand = scripts.length === 0;
   const files = (isOperand ? operands.slice(1) : operands).filter((word) => word !== "-");
-  return { scripts: isOperand ? operands.slice(0, 1) : scripts, files: isSure ? files : null, suffix };
+  return { scripts: isOperand ? operands.slice(0, 1) : scripts, files: isSure ? files : null, suffix, isInPlace };
 }
 
 /** BSD's sed takes the word behind `-i` for the suffix, and the next one for the script. */
