@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runProgram } from "./programs.ts";
+import { isOlderThanServer, runProgram } from "./programs.ts";
 import { type Road, Roads, THROUGH_GATEWAY } from "./roads.ts";
 import { TEST_TIME_MS_MAX } from "./wire-client.ts";
 
@@ -53,14 +53,17 @@ async function dump(road: Road, database?: string): Promise<string> {
   return result.stdout.replaceAll(/^\\(un)?restrict .*$/gmu, "");
 }
 
-test("a plain dump is the same, byte for byte", async () => {
+// It does not dump what is newer than itself.
+const testDump = test.skipIf(isOlderThanServer("pg_dump"));
+
+testDump("a plain dump is the same, byte for byte", async () => {
   const [direct, ...others] = roads.all;
   const expected = await dump(direct);
   expect(expected).toContain("CREATE POLICY all_of_it");
   for (const road of others) expect(await dump(road)).toBe(expected);
 });
 
-test.each(THROUGH_GATEWAY)("custom format, restored through it (%s)", async (name) => {
+testDump.each(THROUGH_GATEWAY)("custom format, restored through it (%s)", async (name) => {
   const [direct] = roads.all;
   const road = roads.named(name);
   const file = join(folder, name);
@@ -73,7 +76,7 @@ test.each(THROUGH_GATEWAY)("custom format, restored through it (%s)", async (nam
   expect(await dump(direct, copy)).toBe(await dump(direct));
 });
 
-test("directory format, by parallel connections that share a snapshot", async () => {
+testDump("directory format, by parallel connections that share a snapshot", async () => {
   const [direct, road] = roads.all;
   const file = join(folder, "directory");
   const dumped = await runProgram(road, "pg_dump", ["--no-sync", "-Fd", "-j", "2", "-f", file]);

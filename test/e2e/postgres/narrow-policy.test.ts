@@ -1,7 +1,7 @@
 /** What every client reads of the catalog works for whoever may read one table and nothing else. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { policyFiles } from "./policed.ts";
-import { runProgram } from "./programs.ts";
+import { isOlderThanServer, runProgram } from "./programs.ts";
 import { Roads } from "./roads.ts";
 import { TEST_TIME_MS_MAX } from "./wire-client.ts";
 
@@ -44,7 +44,7 @@ test.each([
 ])("psql's %s", async (command) => {
   const [direct, ...others] = roads.all;
   const expected = await runProgram(direct, "psql", ["-X", "-c", command]);
-  expect(expected).toMatchObject({ status: 0, stderr: "" });
+  if (!isOlderThanServer("psql")) expect(expected).toMatchObject({ status: 0, stderr: "" });
   for (const road of others) expect(await runProgram(road, "psql", ["-X", "-c", command])).toEqual(expected);
 });
 

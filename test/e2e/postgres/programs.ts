@@ -1,5 +1,6 @@
 /** PostgreSQL's own client programs, run to their end against one of the roads. */
 import { Glob, which } from "bun";
+import { serverMajor } from "../../servers/postgres.ts";
 import type { Road } from "./roads.ts";
 
 export type ProgramResult = { readonly status: number; readonly stdout: string; readonly stderr: string };
@@ -38,6 +39,18 @@ export async function runProgram(
     child.exited,
   ]);
   return { status, stdout, stderr };
+}
+
+/** Is a program older than the servers that tests start? pg_dump then does nothing, and some of psql's commands fail. */
+export function isOlderThanServer(program: string): boolean {
+  const version = Bun.spawnSync([find(program), "--version"]).stdout.toString();
+  const major = Number(
+    version
+      .split(" ")
+      .find((word) => !Number.isNaN(Number.parseInt(word, 10)))
+      ?.split(".")[0],
+  );
+  return major < serverMajor();
 }
 
 /** On PATH, or where Debian keeps the programs of each version. */

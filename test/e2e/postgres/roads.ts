@@ -4,7 +4,7 @@ import { Client } from "pg";
 import { type Gateway, type GatewayOptions, startGateway } from "../../gateway.ts";
 import { type PostgresServer, startPostgres } from "../../servers/postgres.ts";
 import { greeting } from "./transcript.ts";
-import { type Address, type Login, WireClient } from "./wire-client.ts";
+import { type Address, type Login, type Message, WireClient } from "./wire-client.ts";
 import { endInTime } from "../../end-in-time.ts";
 
 /** The token's secret is the password; the server itself asks for none. */
@@ -93,11 +93,12 @@ export class Roads {
 
   /**
    * Runs a scenario on every road, each on a new connection with this login, and expects that the client received the
-   * same messages in the same order; resolves with what it received directly (the login's greeting included).
+   * same messages in the same order, as `view` shows them; resolves with what it received directly (the login's greeting included).
    */
   async compare(
     scenario: (client: WireClient, road: Road) => Promise<void>,
     login: Omit<Login, keyof RoadLogin> = {},
+    view: (received: readonly Message[]) => string[] = greeting,
   ): Promise<string[]> {
     let expected: string[] | null = null;
     for (const road of this.all) {
@@ -107,7 +108,7 @@ export class Roads {
         () => null,
         (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
       );
-      const seen = greeting(client.received);
+      const seen = view(client.received);
       client.abandon();
       // A difference says more than what it led to.
       if (expected !== null) expect({ road: road.name, seen }).toEqual({ road: road.name, seen: expected });

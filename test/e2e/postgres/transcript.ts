@@ -27,6 +27,24 @@ export function greeting(messages: readonly Message[]): string[] {
   return transcript(messages.filter(({ type }) => type !== "R" && type !== "K"));
 }
 
+/**
+ * The same with each report of a setting at the end of its request, where a server makes it by itself: when it is asked
+ * for settings in between, it reports then.
+ */
+export function greetingWithLateReports(messages: readonly Message[]): string[] {
+  const lines: string[] = [];
+  const reports: string[] = [];
+  for (const line of greeting(messages)) {
+    if (line.startsWith("S ")) {
+      reports.push(line);
+      continue;
+    }
+    if (line.startsWith("Z ")) lines.push(...reports.splice(0));
+    lines.push(line);
+  }
+  return [...lines, ...reports];
+}
+
 /** The fields of the first ErrorResponse among the messages by their codes; undefined when there is none. */
 export function errorIn(messages: readonly Message[]): ReadonlyMap<string, string> | undefined {
   const error = messages.find(({ type }) => type === "E");
