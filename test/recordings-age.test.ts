@@ -27,7 +27,7 @@ setDefaultTimeout(240_000);
 
 const CHILD = Bun.fileURLToPath(new URL("./fault/recording-child.ts", import.meta.url));
 const hasAge = Bun.which("age") !== null && Bun.which("age-keygen") !== null;
-const PIECE_BYTES = 16 * 1024 * 1024;
+const PIECE_BYTES = 1024 * 1024;
 const SECRET = "sealed 1 xxxxxxxxxx";
 
 let folder: string;
@@ -258,6 +258,8 @@ function searchMemory(pid: number, wanted: readonly Buffer[]): Set<string> {
   const found = new Set<string>();
   const memory = openSync(`/proc/${pid}/mem`, "r");
   const piece = Buffer.alloc(PIECE_BYTES);
+  // Most of what a process has reserved it has never touched.
+  const zeros = Buffer.alloc(PIECE_BYTES);
   const longest = Math.max(...wanted.map(({ length }) => length));
   try {
     for (const line of readFileSync(`/proc/${pid}/maps`, "utf8").split("\n")) {
@@ -272,6 +274,7 @@ function searchMemory(pid: number, wanted: readonly Buffer[]): Set<string> {
           break; // Memory of a device, or gone meanwhile.
         }
         const bytes = piece.subarray(0, length);
+        if (bytes.equals(zeros.subarray(0, length))) continue;
         for (const each of wanted) if (bytes.includes(each)) found.add(each.toString("latin1"));
       }
     }

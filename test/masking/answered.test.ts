@@ -131,8 +131,8 @@ const PROTOCOLS: readonly Protocol[] = ["simple", "extended"];
 test.each(MODES)("%s: each is answered as by the server, and alike on both twins", async (mode) => {
   const road = await gatewayRoad(mode);
   try {
-    const here = await new Pair(road.server).fresh();
-    const { original: bare } = await new Pair(direct.server).fresh();
+    const here = await Pair.both(road.server).fresh();
+    const { original: bare } = await Pair.original(direct.server).fresh();
     const wrong: unknown[] = [];
     for (const [group, entries] of Object.entries(GROUPS)) {
       for (const { steps, other = [] } of entries) {

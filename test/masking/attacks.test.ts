@@ -43,7 +43,7 @@ type Outcome = {
 /** Plays every attack in every protocol, one after the other. */
 async function attackAll(road: Road): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
-  const pair = new Pair(road.server);
+  const pair = Pair.both(road.server);
   for (const attack of ATTACKS) {
     for (const protocol of protocolsOf(attack)) outcomes.push(await outcomeOf(road, pair, attack, protocol));
   }

@@ -47,7 +47,7 @@ afterAll(async () => {
 
 /** What every entry is answered with in each of its protocols, by the name of both. */
 async function answersOn(road: Road): Promise<Map<string, AnswerEvent[]>> {
-  const pair = new Pair(road.server);
+  const pair = Pair.original(road.server);
   const all = new Map<string, AnswerEvent[]>();
   for (const entry of ENTRIES) {
     for (const protocol of protocolsOf(entry)) {

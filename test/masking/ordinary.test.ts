@@ -46,7 +46,7 @@ const MODES: readonly Mode[] = ["plain", "guarded", "inline"];
 test.each(MODES)("%s: none is refused, and none shows a source or a secret", async (mode) => {
   const road = await gatewayRoad(mode);
   try {
-    const { original } = await new Pair(road.server).fresh();
+    const { original } = await Pair.original(road.server).fresh();
     const stage = road.stage(original, "gw_agent");
     for (const sql of STATEMENTS) {
       const events = eventsOf(await play([sql], "extended", stage));

@@ -84,8 +84,8 @@ const MODES: readonly Mode[] = ["guarded", "inline"];
 test.skipIf(IS_TOO_OLD).each(MODES)("%s: psql lists what there is", async (mode) => {
   const road = await gatewayRoad(mode);
   try {
-    const here = await new Pair(road.server).fresh();
-    const { original: bare } = await new Pair(direct.server).fresh();
+    const here = await Pair.both(road.server).fresh();
+    const { original: bare } = await Pair.original(direct.server).fresh();
     const wanted = await psql(direct.stage(bare, "gw_agent"), LISTS);
     expect(wanted.stderr).toBe("");
     expect(wanted.stdout).toContain("customers_lower_email");

@@ -145,22 +145,34 @@ ${compared.length === 0 ? "" : comparing}`;
   return { ...files, "guards/masks.yaml": masks };
 }
 
-/** One database of a road and its twin, made anew when something has changed in them. */
-export class Pair {
+/** One database of a road and its twin, or one of them alone, made anew when something has changed on the server. */
+export class Pair<S extends Side = Side> {
   readonly #server: CorpusServer;
-  #names: Readonly<Record<Side, string>> | null = null;
+  readonly #sides: readonly S[];
+  #names: Readonly<Record<S, string>> | null = null;
   #changes = "";
 
-  constructor(server: CorpusServer) {
+  private constructor(server: CorpusServer, sides: readonly S[]) {
     this.#server = server;
+    this.#sides = sides;
   }
 
-  /** Two databases as schema.sql and schema-twin.sql made them. */
-  async fresh(): Promise<Readonly<Record<Side, string>>> {
+  static both(server: CorpusServer): Pair {
+    return new Pair(server, ["original", "twin"]);
+  }
+
+  static original(server: CorpusServer): Pair<"original"> {
+    return new Pair(server, ["original"]);
+  }
+
+  /** Databases as schema.sql and schema-twin.sql made them. */
+  async fresh(): Promise<Readonly<Record<S, string>>> {
     const old = this.#names;
     if (old !== null && (await this.#server.changes()) === this.#changes) return old;
-    if (old !== null) for (const name of Object.values(old)) await this.#server.drop(name);
-    const names = { original: await this.#server.copy("original"), twin: await this.#server.copy("twin") };
+    if (old !== null) for (const side of this.#sides) await this.#server.drop(old[side]);
+    const copies: [S, string][] = [];
+    for (const side of this.#sides) copies.push([side, await this.#server.copy(side)]);
+    const names = Object.fromEntries(copies) as Record<S, string>;
     this.#changes = await this.#server.changes();
     this.#names = names;
     return names;

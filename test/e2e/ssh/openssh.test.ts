@@ -11,7 +11,7 @@ import { type Road, SshRoads, TEST_TIME_MS_MAX } from "./roads.ts";
 setDefaultTimeout(TEST_TIME_MS_MAX);
 
 const IS_LONG = process.env["WEIR_TEST_LONG"] !== undefined;
-const MEGABYTES = IS_LONG ? 1000 : 100;
+const MEGABYTES = IS_LONG ? 1000 : 30;
 const MEGABYTE = sampleBytes(1_000_000);
 const CHANNELS = 10;
 
