@@ -6,7 +6,7 @@ import { runTests } from "./test-run.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const IS_LONG = process.env["WEIR_TEST_LONG"] !== undefined;
-const TIME_MS_MAX = 1_800_000;
+const TIME_MS_MAX = 3_600_000;
 
 const FILES = [
   "adapters/postgres/mask",

@@ -6,7 +6,7 @@ import { FURTHER_ATTACKS } from "./further-attacks.ts";
 import { play } from "./player.ts";
 import { directRoad, gatewayRoad, type Mode, Pair, type Road } from "./roads.ts";
 
-const TIME_MS_MAX = 300_000;
+const TIME_MS_MAX = 900_000;
 setDefaultTimeout(TIME_MS_MAX);
 
 const ATTACKS: readonly Attack[] = [
