@@ -20,14 +20,14 @@ const COLLECTIONS =
 /** They start another program with what follows, in another place, as somebody else, or later. */
 const STARTERS =
   "xargs parallel rush setsid setpriv chroot unshare nsenter flock watch strace ltrace gdb lldb valgrind perf script " +
-  "scriptreplay screen tmux byobu at batch su runuser sg newgrp login taskset chrt numactl prlimit systemd-run " +
+  "scriptreplay screen tmux byobu at batch su runuser sg newgrp login chrt prlimit systemd-run " +
   "machinectl ssh slogin mosh autossh sshpass dbclient plink rsh rlogin telnet dbus-run-session dbus-launch unbuffer " +
-  "socat nc nc.openbsd nc.traditional ncat netcat start-stop-daemon daemonize daemon run-parts fakeroot proot firejail bwrap rlwrap ssh-agent " +
+  "socat start-stop-daemon daemonize daemon run-parts fakeroot proot firejail bwrap rlwrap ssh-agent " +
   "startx xinit cgexec choom eatmydata faketime torsocks proxychains proxychains4 tsocks pkexec gosu su-exec chpst " +
   "softlimit setuidgid envdir envuidgid s6-setuidgid tini dumb-init linux32 linux64 setarch i386 x86_64 uname26 openvt " +
-  "stdbuf entr make gmake ninja just capsh npx bunx uvx pipx bun deno uv poetry logrotate ansible ansible-playbook salt " +
+  "stdbuf entr make gmake ninja just capsh npx bunx uvx pipx bun deno uv poetry ansible ansible-playbook salt " +
   "salt-call puppet chef-client terraform vagrant openvpn pppd aria2c yt-dlp lxc lxc-attach lxc-execute incus nerdctl " +
-  "ctr crictl oc flatpak snap systemd-nspawn systemd-cat systemd-inhibit cpulimit nsjail runcon aa-exec dtach abduco " +
+  "ctr oc flatpak snap systemd-nspawn systemd-cat systemd-inhibit cpulimit nsjail runcon aa-exec dtach abduco " +
   "chronic ifne mispipe pee vipe vidir zrun tcpserver inetd xinetd stunnel pdsh dsh pssh parallel-ssh clush cssh " +
   "yarn pnpm corepack composer bundle rake tox nox nodemon pm2 watchexec hg svn bzr cvs gcc g++ cc c++ clang tcc cmake " +
   "meson ninja-build scons bazel mvn gradle ant sbt minicom cu tip picocom kermit execlineb foreground background";
@@ -36,7 +36,7 @@ const STARTERS =
 const LANGUAGES =
   "m4 ed red ex vi vim vim.basic vim.tiny vim.nox vim.gtk3 nvim view rview rvim vimdiff nano rnano pico emacs emacsclient joe less more most pg man info " +
   "pinfo lynx links elinks w3m mc ranger ftp lftp sftp mail mailx mutt dc bc irb pry ghci scala iex erl clisp sbcl " +
-  "guile racket octave jshell wish expect expectk osascript sudoedit visudo vipw vigr sdiff patch fzf convert mogrify " +
+  "guile racket octave jshell wish expect expectk osascript sudoedit vipw vigr sdiff patch fzf convert mogrify " +
   "identify montage composite magick gs exiftool tex latex pdflatex xelatex lualatex gnuplot nmap psql mysql mariadb " +
   "sqlite sqlite3 mongo mongosh redis-cli cscope tig lazygit ncdu nnn vifm lf yazi aptitude ipython bpython ptpython " +
   "jupyter raku groovy jrunscript jjs elixir crystal ocaml swipl gprolog maxima gap sage gp runghc runhaskell ghc " +

@@ -2,8 +2,10 @@
 import { readArguments, type OptionTable } from "./options.ts";
 
 type Asked = OptionTable & {
-  /** What the first operand is one of; a word between slashes is followed by one of another list (`kv/get`). */
+  /** What the operands begin with: words, with slashes between them; `*` is any. */
   readonly commands: string;
+  /** No operand is one of these. */
+  readonly never?: string;
   /** It may be left out: what the program then does is one of them. */
   readonly mayBeAlone?: true;
 };
@@ -69,7 +71,16 @@ const ASKED: Readonly<Record<string, Asked>> = {
       "status version node/status job/status alloc/status alloc/logs server/members deployment/status deployment/list eval/status",
     flags: "f",
   },
-  "fail2ban-client": { commands: "status ping version banned reload/", longFlags: ["version"] },
+  // What else is set there are the commands that it runs.
+  "fail2ban-client": {
+    commands: "status ping version banned reload unban set/*/banip set/*/unbanip get",
+    longFlags: ["version"],
+  },
+  crictl: {
+    commands: "ps images pods inspect inspecti inspectp logs stats statsp info version",
+    flags: "aqfv",
+    valued: "on",
+  },
   dkms: { commands: "status" },
   "cloud-init": { commands: "status query analyze", longFlags: ["wait", "long", "format"], longValued: ["format"] },
   patronictl: { commands: "list topology history version", valued: "c", longValued: ["config-file", "format"] },
@@ -91,8 +102,9 @@ const ASKED: Readonly<Record<string, Asked>> = {
     longValued: ["app", "timeout", "destination"],
   },
   gcloud: {
-    commands: "version info auth/list config/list projects/list projects/describe",
-    longValued: ["project", "format", "filter", "limit"],
+    never: "ssh scp interactive start-iap-tunnel connect-to-serial-port",
+    commands: "version info */list */describe */*/list */*/describe",
+    longValued: ["project", "format", "filter", "limit", "zone", "region"],
   },
   rclone: {
     commands:
@@ -143,7 +155,7 @@ export const ASKED_USES: Readonly<Record<string, (words: readonly string[]) => b
 export function isAskedOf(name: string, words: readonly string[]): boolean {
   const asked = Object.hasOwn(ASKED, name) ? ASKED[name] : undefined;
   if (asked === undefined) return false;
-  const { commands, mayBeAlone = false, ...table } = asked;
+  const { commands, mayBeAlone = false, never = "", ...table } = asked;
   const read = readArguments(words, table);
   if (read === null) return false;
   const { operands } = read;
@@ -152,10 +164,11 @@ export function isAskedOf(name: string, words: readonly string[]): boolean {
   if (name === "rclone" && operands.some((word) => word.startsWith(":") || word.split(":", 1)[0]?.includes(","))) {
     return false;
   }
+  if (operands.some((word) => never.split(" ").includes(word))) return false;
   if (operands.length === 0) return mayBeAlone;
   return commands.split(" ").some((command) => isCommand(command, operands));
 }
 
 function isCommand(command: string, operands: readonly string[]): boolean {
-  return command !== "" && command.split("/").every((word, index) => word === "" || operands[index] === word);
+  return command !== "" && command.split("/").every((word, index) => word === "*" || operands[index] === word);
 }

@@ -55,7 +55,9 @@ export function isPlainCompose(words: readonly string[]): boolean {
 }
 
 const KUBECTL_COMMANDS: ReadonlySet<string> = new Set(
-  "get describe logs top version api-resources cluster-info rollout scale".split(" "),
+  "get describe logs top version api-resources cluster-info rollout scale delete cordon uncordon drain label annotate taint".split(
+    " ",
+  ),
 );
 /** Global options with a value that only say whom of the configuration's own is spoken to. */
 const KUBECTL_PLACES: ReadonlySet<string> = new Set(["-n", "--namespace", "--context", "--cluster"]);
@@ -65,11 +67,11 @@ const KUBECTL_OPTIONS: OptionTable = {
   valued: "clLno",
   longFlags: (
     "all-namespaces watch show-labels no-headers follow previous timestamps ignore-not-found client short " +
-    "all-containers containers prefix show-kind namespaced"
+    "all-containers containers prefix show-kind namespaced ignore-daemonsets delete-emptydir-data overwrite now force"
   ).split(" "),
   longValued: (
     "namespace context cluster selector output field-selector sort-by tail since since-time container label-columns " +
-    "replicas timeout to-revision revision api-group limit-bytes chunk-size"
+    "replicas grace-period timeout to-revision revision api-group limit-bytes chunk-size"
   ).split(" "),
 };
 

@@ -7,7 +7,7 @@ const OPTIONS: OptionTable = {
   longFlags: (
     "oneline stat numstat shortstat name-only name-status all graph decorate no-decorate short porcelain cached staged " +
     "show-current abbrev-ref tags prune ff-only quiet verbose no-merges merges patch no-patch reverse first-parent " +
-    "is-inside-work-tree show-toplevel heads remotes no-color follow no-ext-diff no-textconv dry-run always rebase"
+    "is-inside-work-tree show-toplevel heads remotes no-color follow no-ext-diff no-textconv dry-run always rebase count others exclude-standard ignored verify git-dir left-right"
   ).split(" "),
   longValued: "max-count since until author grep format pretty depth date branch sort points-at contains".split(" "),
 };
@@ -28,7 +28,7 @@ const OF_FOLDERS: Readonly<Record<string, OptionTable>> = {
 /** What may stand first behind the command: alone, or with words that are no options. */
 const QUESTIONS: Readonly<Record<string, { readonly alone: readonly string[]; readonly first: readonly string[] }>> = {
   remote: { alone: ["", "-v", "show"], first: ["get-url"] },
-  stash: { alone: ["list", "show"], first: [] },
+  stash: { alone: ["", "pop", "list", "show"], first: [] },
   config: { alone: ["--list", "-l"], first: ["--get", "--get-all"] },
   tag: { alone: [""], first: ["-l", "--list"] },
 };

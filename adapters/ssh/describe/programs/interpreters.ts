@@ -104,7 +104,7 @@ const VERSION_OPTIONS: Readonly<Record<string, readonly string[]>> = {
   ruby: ["--version", "-v"],
   node: ["--version", "-v"],
   nodejs: ["--version", "-v"],
-  php: ["--version", "-v"],
+  php: ["--version", "-v", "-m", "-i", "--ini"],
   lua: ["-v"],
   luajit: ["-v"],
   rscript: ["--version"],

@@ -58,15 +58,37 @@ const HARMLESS_USES: Readonly<Record<string, IsHarmless>> = {
   certbot: isPlainCertbot,
   letsencrypt: isPlainCertbot,
   arch: (words) => words.length === 0,
-  crontab: (words) => words[0] === "-l" && (words.length === 1 || (words.length === 3 && words[1] === "-u")),
+  crontab: (words) => {
+    const read = readArguments(words, { flags: "l", valued: "u" });
+    return read !== null && read.given.has("l") && read.operands.length === 0;
+  },
   apt: isPlainApt,
   "apt-get": isPlainApt,
   // `-o` names programs that it runs.
   "apt-cache": withOptions({ flags: "afginq" }, ([command = ""]) => APT_QUESTIONS.has(command)),
   dpkg: ([first = "", ...others]) => DPKG_QUESTIONS.has(first) && !others.some((word) => word.startsWith("-")),
   // `-E` and `-D` are of its macros, which run programs.
-  rpm: (words) => (words[0] ?? "").startsWith("-q") && readArguments(words, { flags: "qacdfgilpRsv" }) !== null,
+  rpm: (words) => (words[0] ?? "").startsWith("-q") && readArguments(words, RPM_QUERY) !== null,
   // One of the ways to ask is an editor.
+  // Without z it is a way in or out for whatever comes, with -e for a program.
+  nc: isPlainProbe,
+  ncat: isPlainProbe,
+  netcat: isPlainProbe,
+  // Of a process that there is; anything else is what it starts.
+  taskset: (words) => {
+    const read = readArguments(words, { flags: "apc" });
+    return read !== null && read.given.has("p") && read.operands.every(isProcessors);
+  },
+  numactl: (words) => words.length === 1 && ["-H", "--hardware", "-s", "--show"].includes(words[0] ?? ""),
+  // Nothing is done, only told.
+  logrotate: (words) => {
+    const read = readArguments(words, { flags: "dv", longFlags: ["debug", "verbose"] });
+    return read !== null && (read.given.has("d") || read.given.has("debug"));
+  },
+  visudo: (words) => {
+    const read = readArguments(words, { flags: "cqs", valued: "f" });
+    return read !== null && read.given.has("c") && read.operands.length === 0;
+  },
   "dpkg-reconfigure": (words) => !words.some((word) => word.toLowerCase().includes("editor")),
   // What they read of settings may name plugins.
   yum: isPlainDnf,
@@ -167,6 +189,18 @@ function isPlainService(words: readonly string[]): boolean {
   return words.length >= 1 && words.every((word) => !word.includes("/") && !word.startsWith("-"));
 }
 
+/** `nc -zv HOST PORT`: is anybody there? */
+function isPlainProbe(words: readonly string[]): boolean {
+  const read = readArguments(words, { flags: "zvnut46", valued: "w" });
+  return read !== null && read.given.has("z");
+}
+
+/** `4242`, `0x3`, `0-3,8` */
+function isProcessors(word: string): boolean {
+  for (const character of word) if (!"0123456789abcdefx-,".includes(character)) return false;
+  return word !== "";
+}
+
 function isPlainCertbot(words: readonly string[]): boolean {
   const read = readArguments(words, {
     flags: "qn",
@@ -193,7 +227,9 @@ function withOptions(
 function isPlainDnf(words: readonly string[]): boolean {
   const longFlags = ["installed", "available", "updates", "upgrades", "all", "quiet", "cacheonly"];
   const read = readArguments(words, { flags: "Cqy", longFlags });
-  return read !== null && ["list", "info"].includes(read.operands[0] ?? "");
+  return (
+    read !== null && ["list", "info", "check-update", "repolist", "search", "provides"].includes(read.operands[0] ?? "")
+  );
 }
 
 function isPlainPip(words: readonly string[]): boolean {
@@ -243,11 +279,12 @@ function isPlainTar(words: readonly string[]): boolean {
     // W is an option of BSD's that has any other for its value.
     flags: "cxtvzjJpkhOmauSl",
     files: "fCT",
-    longFlags:
-      "create extract list verbose gzip bzip2 xz zstd same-permissions dereference one-file-system numeric-owner".split(
-        " ",
-      ),
-    longValued: ["exclude", "strip-components"],
+    longFlags: (
+      "create extract list verbose gzip bzip2 xz zstd same-permissions dereference one-file-system numeric-owner " +
+      "no-same-owner same-owner no-same-permissions preserve-permissions keep-old-files skip-old-files overwrite totals " +
+      "ignore-failed-read exclude-vcs wildcards"
+    ).split(" "),
+    longValued: ["exclude", "strip-components", "owner", "group", "mode", "warning"],
     longFiles: ["file", "directory"],
   });
   return read !== null && ![...read.files, ...(isOldStyle ? read.operands : [])].some((file) => file.includes(":"));
@@ -267,6 +304,12 @@ const AWS_REFUSED: ReadonlySet<string> = new Set(
   "configure ssh start-session execute-command emr socks help opsworks codecommit wizard login".split(" "),
 );
 
+const RPM_QUERY: OptionTable = {
+  flags: "qacdfgilpRsv",
+  longFlags:
+    "all last changelog scripts provides requires conflicts list info configfiles whatprovides whatrequires".split(" "),
+};
+
 function isPlainApk(words: readonly string[]): boolean {
   const read = readArguments(words, {
     flags: "vqULeadwrtuln",
@@ -281,15 +324,22 @@ const APK_COMMANDS: ReadonlySet<string> = new Set(
 );
 
 const DPKG_QUESTIONS: ReadonlySet<string> = new Set(
-  "-l -s -L -S --list --status --listfiles --search --get-selections --print-architecture --version".split(" "),
+  (
+    "-l -s -L -S -C -V --list --status --listfiles --search --get-selections --print-architecture --version --audit --verify " +
+    "--compare-versions"
+  ).split(" "),
 );
 const APT_QUESTIONS: ReadonlySet<string> = new Set("policy show search depends rdepends".split(" "));
-const APT_COMMANDS: ReadonlySet<string> = new Set("update upgrade install remove list show search policy".split(" "));
+const APT_COMMANDS: ReadonlySet<string> = new Set(
+  "update upgrade install remove list show search policy purge autoremove autoclean clean check dist-upgrade full-upgrade".split(
+    " ",
+  ),
+);
 
 function isPlainApt(words: readonly string[]): boolean {
   const read = readArguments(words, {
-    flags: "yq",
-    longFlags: ["yes", "quiet", "no-install-recommends", "installed", "upgradable"],
+    flags: "yqsuV",
+    longFlags: ["yes", "quiet", "no-install-recommends", "installed", "upgradable", "simulate", "dry-run", "purge"],
   });
   if (read === null || !APT_COMMANDS.has(read.operands[0] ?? "")) return false;
   return !read.operands.some((word) => word.includes("/"));

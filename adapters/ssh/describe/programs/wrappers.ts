@@ -35,6 +35,8 @@ export function innerCommandAt(name: string, words: readonly string[]): number |
   // They print the environment, and where a program is.
   if (name === "env" && words.length === 1) return undefined;
   if (name === "command" && words[1] === "-v") return undefined;
+  // How a process that there is waits for its turn.
+  if (name === "ionice" && words[1] === "-p" && words.slice(2).every(isDigits)) return undefined;
   const start = wrapper(words.slice(1));
   if (start === null) return null;
   const inner = words[1 + start];
