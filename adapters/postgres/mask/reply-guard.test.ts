@@ -78,6 +78,26 @@ test("COPY's own context is the client's data", () => {
   expect(errorAfter(fields)).toEqual(fields);
 });
 
+test("so are those of JSON and parameters, and what the server waits for is no function", () => {
+  for (const W of [
+    "JSON data, line 1: {bad",
+    "unnamed portal parameter $1 = '...'",
+    'portal "p" parameter $2',
+    'while updating tuple (0,1) in relation "orders"',
+    'while inserting index tuple (0,1) in relation "orders_pkey"',
+    "parallel worker",
+  ]) {
+    const fields = { ...ERROR, C: "40P01", W };
+    expect(errorAfter(fields)).toEqual(fields);
+    const { W: _, ...rest } = fields;
+    expect(errorAfter(fields, UNKNOWN_STATEMENT)).toEqual(rest);
+    for (const inside of [`PL/pgSQL function f() line 1 at RAISE\n${W}`, `${W}\nSQL function "f" statement 1`])
+      expect(errorAfter({ ...fields, W: inside })["C"]).toBe("P0001");
+  }
+  for (const W of ["parallel workers", "while f() runs", 'SQL statement "JSON data, line 1"', "Portal"])
+    expect(errorAfter({ ...ERROR, W })["C"]).toBe("P0001");
+});
+
 test("an error that cannot be read has no words", () => {
   const answer = guard.error(Uint8Array.of(0x4d, 0x73), OPEN);
   expect(decodeErrorFields(body(answer)).fields.get("C")).toBe("XX000");

@@ -91,9 +91,30 @@ export class ReplyGuard {
   }
 }
 
-/** The words of COPY's own context are the client's data; every other context is that of a function, a trigger or a check. */
+/**
+ * How the server's own contexts begin, which tell where it was in the client's data (COPY, JSON, a parameter) or for which
+ * row it waited. Every other is that of a function, a trigger or a check; within one of those its line stands before.
+ */
+const OWN_CONTEXTS: readonly string[] = [
+  "COPY ",
+  "JSON data, line ",
+  "unnamed portal parameter $",
+  'portal "',
+  "while updating tuple (",
+  "while deleting tuple (",
+  "while locking tuple (",
+  "while locking updated version (",
+  "while rechecking updated tuple (",
+  "while inserting index tuple (",
+  "while checking uniqueness of tuple (",
+  "while checking exclusion constraint on tuple (",
+];
+/** All that is said of an error in one of them. */
+const PARALLEL_WORKER = "parallel worker";
+
 function comesFromInside(context: string | undefined): boolean {
-  return context !== undefined && !(context.startsWith("COPY ") && !context.includes("\n"));
+  if (context === undefined || context === PARALLEL_WORKER) return false;
+  return context.includes("\n") || !OWN_CONTEXTS.some((opening) => context.startsWith(opening));
 }
 
 function fieldsOf(body: Uint8Array): Map<string, string> {
