@@ -385,6 +385,10 @@ expectMasking(
     ],
     [
       "MERGE INTO contacts c USING orders o ON o.id = c.id WHEN MATCHED THEN DELETE RETURNING *",
+      `MERGE INTO contacts c USING orders o ON o.id = c.id WHEN MATCHED THEN DELETE RETURNING "o".*, "c"."id", "c"."customer_id", '***'::text AS "alt_email", '***'::text AS "alt_local"`,
+    ],
+    [
+      "MERGE INTO contacts c USING orders o JOIN products p USING (id) ON o.id = c.id WHEN MATCHED THEN DELETE RETURNING *",
       `refused: "*" in RETURNING`,
     ],
   ],

@@ -47,6 +47,15 @@ export function corpusTwin(): string {
   return readFileSync(join(FOLDER, "schema-twin.sql"), "utf8");
 }
 
+/** What is added to the schema, and to the twin, for servers newer than 15; run by psql, since it asks for the version. */
+export function newerSchema(): string {
+  return readFileSync(join(FOLDER, "schema-newer.sql"), "utf8");
+}
+
+export function newerTwin(): string {
+  return readFileSync(join(FOLDER, "schema-newer-twin.sql"), "utf8");
+}
+
 export function attacks(): CorpusEntry[] {
   return entriesOf(read("attacks.json"));
 }

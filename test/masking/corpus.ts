@@ -47,10 +47,12 @@ const Leak = v.union([
   v.strictObject({ kind: v.literal("differs") }),
 ]);
 
+const Role = v.picklist(["gw_agent", "gw_super"]);
+
 const Attack = v.object({
   id: v.string(),
   class: v.string(),
-  role: v.picklist(["gw_agent", "gw_super"]),
+  role: Role,
   setup: v.optional(v.array(v.string()), []),
   steps: v.array(Step),
   protocol: Protocols,
@@ -58,6 +60,22 @@ const Attack = v.object({
   expect: v.picklist(["masked-or-denied", "denied", "harmless-or-denied"]),
   leak: v.optional(Leak, { kind: "contains" }),
   note: v.string(),
+});
+
+/** One that needs a server of some version; what it does not say is as for most of them. */
+const VersionedAttack = v.object({
+  ...Attack.entries,
+  minVersion: v.number(),
+  role: v.optional(Role, "gw_agent"),
+  canary: v.optional(v.string(), "canary-"),
+  expect: v.optional(Attack.entries.expect, "masked-or-denied"),
+  note: v.optional(v.string(), ""),
+});
+
+/** One that the bare server answers differently on the twins. */
+const DifferingAttack = v.object({
+  ...VersionedAttack.entries,
+  leak: v.optional(Leak, { kind: "differs" }),
 });
 
 /** What a benign entry's answer must be: see `answerOf` for its words. */
@@ -107,12 +125,24 @@ export function corpusAttacks(): readonly Attack[] {
   return v.parse(v.array(Attack), read("attacks.json"));
 }
 
+/** Those by what a server of this version has and 15 has not. */
+export function newerAttacks(serverMajor: number): readonly Attack[] {
+  const known = v.parse(v.array(VersionedAttack), read("attacks-pg16plus.json"));
+  const differing = v.parse(v.array(DifferingAttack), read("attacks-newer.json"));
+  return [...known, ...differing].filter(({ minVersion }) => minVersion <= serverMajor);
+}
+
 export function corpusBenign(): readonly Benign[] {
   return v.parse(v.object({ entries: v.array(Benign) }), read("benign.json")).entries;
 }
 
 export function corpusMasks(): MaskedColumns {
   return v.parse(Masked, read("masked.json"));
+}
+
+/** Masked columns of schema-newer.sql, by relation. */
+export function newerMasks(): Readonly<Record<string, readonly string[]>> {
+  return v.parse(v.record(v.string(), v.array(v.string())), read("masked-newer.json"));
 }
 
 /** The protocols an entry is played in. */

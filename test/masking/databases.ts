@@ -1,6 +1,6 @@
 /** A server with the masking corpus' database, its twin (the same but for the secrets), and as many copies of both as wanted. */
 import { Client, Pool } from "pg";
-import { corpusSchema, corpusTwin } from "../corpus/masking.ts";
+import { corpusSchema, corpusTwin, newerSchema, newerTwin } from "../corpus/masking.ts";
 import { type PostgresServer, startPostgres } from "../servers/postgres.ts";
 import { endInTime } from "../end-in-time.ts";
 
@@ -29,9 +29,13 @@ export class CorpusServer {
     this.#admin = admin;
   }
 
-  /** `settings`: further lines of postgresql.conf. `prepare` is run on the original before anything is copied from it. */
+  /**
+   * `settings`: further lines of postgresql.conf. `prepare` is run on the original before anything is copied from it.
+   * `isNewer`: with what servers newer than 15 have besides.
+   */
   static async start(
     options: {
+      readonly isNewer?: boolean;
       readonly settings?: Readonly<Record<string, string | number | boolean>>;
       readonly prepare?: (server: PostgresServer, database: string) => Promise<void>;
     } = {},
@@ -42,11 +46,13 @@ export class CorpusServer {
     try {
       await admin.query(`CREATE DATABASE ${TEMPLATE.original}`);
       postgres.psql(corpusSchema(), TEMPLATE.original);
+      if (options.isNewer === true) postgres.psql(newerSchema(), TEMPLATE.original);
       await options.prepare?.(postgres, TEMPLATE.original);
       const server = new CorpusServer(postgres, admin);
       // A physical copy: OIDs are the same on both sides.
       await server.#copy(TEMPLATE.original, TEMPLATE.twin);
       postgres.psql(corpusTwin(), TEMPLATE.twin);
+      if (options.isNewer === true) postgres.psql(newerTwin(), TEMPLATE.twin);
       // Where rows lie on disk is no secret: both are laid out anew, and counted.
       for (const database of Object.values(TEMPLATE)) postgres.psql("VACUUM FULL; ANALYZE", database);
       return server;

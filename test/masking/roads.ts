@@ -1,6 +1,6 @@
 /** The ways an entry of the corpus reaches its database: straight to the server, or through a gateway that masks. */
 import { type Gateway, startGateway } from "../gateway.ts";
-import { corpusMasks } from "./corpus.ts";
+import { corpusMasks, newerMasks } from "./corpus.ts";
 import { CorpusServer, type Side } from "./databases.ts";
 import type { Stage } from "./player.ts";
 
@@ -28,8 +28,9 @@ function adapted(server: CorpusServer): (sql: string) => string {
   return (sql) => sql.replaceAll(OWN_PORT, `${port}`).replaceAll("/tmp/", `${dataDir}/`);
 }
 
-export async function directRoad(): Promise<Road> {
-  const server = await CorpusServer.start();
+/** `isNewer`: with what servers newer than 15 have besides. */
+export async function directRoad(isNewer = false): Promise<Road> {
+  const server = await CorpusServer.start({ isNewer });
   return {
     name: "direct",
     server,
@@ -52,12 +53,15 @@ export type PolicyOptions = {
   readonly nulls?: readonly string[];
   /** Columns, as `app.customers.ssn`, that policy lets be compared. */
   readonly compared?: readonly string[];
+  /** With what servers newer than 15 have besides. */
+  readonly isNewer?: boolean;
 };
 
 /** A gateway with a target for each role that it logs in as. */
 export async function gatewayRoad(mode: Mode, options: PolicyOptions = {}): Promise<Road> {
   let gateway: Gateway | null = null;
   const server = await CorpusServer.start({
+    isNewer: options.isNewer === true,
     prepare: async (postgres, database) => {
       const { searchPath, safeFunctions, allowedListenChannels } = corpusMasks();
       const settings = { mode, searchPath, safeFunctions, listenChannels: allowedListenChannels };
@@ -115,7 +119,7 @@ async function prepareTarget(gateway: Gateway, target: string): Promise<void> {
 /** Everything is permitted, whatever it calls and whether it can be read or not; but what masked.json names is masked. */
 function policyFiles(
   mode: Mode,
-  { permits = "", nulls = [], compared = [] }: PolicyOptions,
+  { permits = "", nulls = [], compared = [], isNewer = false }: PolicyOptions,
 ): Readonly<Record<string, string>> {
   const head = (kind: string): string => `apiVersion: weir.dev/v1\nkind: ${kind}\n`;
   const files = {
@@ -129,7 +133,8 @@ function policyFiles(
 ${permits}`,
   };
   if (mode === "plain") return files;
-  const columns = Object.entries(corpusMasks().masked).flatMap(([relation, names]) =>
+  const masked = { ...corpusMasks().masked, ...(isNewer ? newerMasks() : {}) };
+  const columns = Object.entries(masked).flatMap(([relation, names]) =>
     names.map((name) => `${relation}.${name}`).filter((name) => !compared.includes(name)),
   );
   const comparing = `  - id: secrets-compared

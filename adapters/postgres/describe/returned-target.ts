@@ -65,7 +65,9 @@ export class ReturnedTarget {
       return true;
     }
     const own = outputList(relation, this.#source.name, "constant");
-    this.#references.edit("targets", column, [own, ...others].join(", "));
+    // MERGE shows its source first.
+    const shown = this.#statement["sourceRelation"] === undefined ? [own, ...others] : [...others, own];
+    this.#references.edit("targets", column, shown.join(", "));
     return true;
   }
 
@@ -92,8 +94,9 @@ export class ReturnedTarget {
   /** `*` of the sources beside the target, in order; null when they cannot be listed so. */
   #allOfOthers(): string[] | null {
     const { fromClause, usingClause, sourceRelation } = this.#statement;
-    // MERGE shows its source first, and joins may merge columns.
-    if (sourceRelation !== undefined || hasJoin(fromClause) || hasJoin(usingClause)) return null;
+    // Joins may merge columns.
+    const isJoined = sourceRelation !== undefined && unwrap(sourceRelation).kind === "JoinExpr";
+    if (isJoined || hasJoin(fromClause) || hasJoin(usingClause)) return null;
     const names = this.#others.map((source) => source.name);
     if (new Set(names).size < names.length) return null;
     const listed: string[] = [];

@@ -51,6 +51,7 @@ const ALL: readonly Case[] = [
   reads(17, "SELECT * FROM pg_stat_io", REFUSED),
   changes(17, `${MERGED} WHEN MATCHED THEN UPDATE SET n = p.n + 1 RETURNING merge_action(), p.*`, MASKED),
   changes(17, `${MERGED} WHEN MATCHED THEN UPDATE SET n = 0 RETURNING p.login`, MASKED),
+  changes(17, `${MERGED} WHEN MATCHED THEN UPDATE SET n = 0 RETURNING *, merge_action()`, MASKED),
   changes(17, `${MERGED} WHEN MATCHED THEN UPDATE SET n = 0 RETURNING upper(p.login)`, REFUSED),
   changes(17, `${MERGED} WHEN MATCHED AND p.login LIKE 'c%' THEN UPDATE SET n = 0`, REFUSED),
   changes(17, `${MERGED} WHEN NOT MATCHED BY SOURCE AND p.login LIKE 'canary-2%' THEN DELETE`, REFUSED),
