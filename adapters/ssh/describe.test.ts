@@ -257,6 +257,15 @@ describe("a command", () => {
       ["write", ["/tmp"]],
     ]);
     expect(moved("rsync --server -logDtpre.iLsfxCIvu --partial-dir .part . /x")).toEqual([["write", ["/x"]]]);
+    // What was there is kept beside it, under a name that the client gives.
+    expect(moved("rsync --server -blogDtpre.iLsfxCIvu --suffix=uthorized_keys . /srv/.ssh/a")).toEqual([
+      ["write", ["/srv/.ssh/a"]],
+      ["write", ["/srv/.ssh/authorized_keys"]],
+    ]);
+    expect(moved("rsync --server -logDtpre.iLsfxCIvu --backup . /srv/a")).toEqual([
+      ["write", ["/srv/a"]],
+      ["write", ["/srv/a~"]],
+    ]);
     expect(moved("rsync --server --sender -logDtpre.iLsfxCIvu --remove-source-files . /srv/out")).toEqual([
       ["read", ["/srv/out"]],
       ["write", ["/srv/out"]],

@@ -10,7 +10,7 @@ const PAGED: ReadonlySet<string> = new Set(
 );
 /** Those that have no such option, or another one for some of their subcommands; dpkg, which apt-get runs, offers a shell. */
 const ALWAYS_PAGED: ReadonlySet<string> = new Set(
-  "dpkg dpkg-query dpkg-deb apt apt-get nmcli bat batcat delta aws gh iftop".split(" "),
+  "dpkg dpkg-query dpkg-deb dpkg-reconfigure needrestart apt apt-get nmcli bat batcat delta aws gh iftop".split(" "),
 );
 
 /** Half a sentence on what a program does in a terminal beside what its words say; null: nothing that is known. */

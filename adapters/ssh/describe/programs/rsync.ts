@@ -61,6 +61,9 @@ function readServer(words: readonly string[]): readonly Transfer[] | null {
   const folders: Transfer[] = [];
   const operands: string[] = [];
   let removes = false;
+  /** Behind the name of what is kept from before; null: nothing is. */
+  let suffix: string | null = null;
+  let keepsElsewhere = false;
   for (let at = isSender ? 2 : 1; at < words.length; at++) {
     const word = words[at] ?? "";
     if (!word.startsWith("-")) {
@@ -71,6 +74,7 @@ function readServer(words: readonly string[]): readonly Transfer[] | null {
     if (operands.length > 0) return null;
     if (!word.startsWith("--")) {
       if (!isServerCluster(word)) return null;
+      if (word.split("e.", 1)[0]?.includes("b") === true) suffix ??= "~";
       continue;
     }
     const equals = word.indexOf("=");
@@ -83,6 +87,9 @@ function readServer(words: readonly string[]): readonly Transfer[] | null {
       folders.push({ path, class: kind });
     } else if (value === undefined ? !SERVER_FLAGS.has(name) : !SERVER_VALUED.has(name)) return null;
     if (REMOVING.has(name)) removes = true;
+    if (name === "backup") suffix ??= "~";
+    if (name === "suffix") suffix = value ?? null;
+    if (name === "backup-dir") keepsElsewhere = true;
   }
   const [first, ...paths] = operands;
   if (first !== "." || paths.length === 0) return null;
@@ -94,7 +101,12 @@ function readServer(words: readonly string[]): readonly Transfer[] | null {
   });
   const read = paths.map((path): Transfer => ({ path, class: isSender ? "read" : "write" }));
   const removed = removes ? paths.map((path): Transfer => ({ path, class: "write" })) : [];
-  return [...read, ...removed, ...placed];
+  // Of a file that is replaced, which then lies beside it.
+  const kept =
+    suffix === null || keepsElsewhere || isSender
+      ? []
+      : paths.map((path): Transfer => ({ path: path.endsWith("/") ? path : `${path}${suffix}`, class: "write" }));
+  return [...read, ...removed, ...kept, ...placed];
 }
 
 /** `-vlogDtpre.iLsfxCIvu`: what follows `e.` are capabilities. `s` before it: the words come by the input. */
