@@ -45,7 +45,7 @@ export async function openEvidence(
   });
   deferEnd(stack, "the log", async () => log.close());
   copies.start(log.audit);
-  streams.start(log.audit);
+  await streams.start(log.audit);
 
   const indexer = new BackgroundIndexer(folder, say);
   deferEnd(stack, "the search index", async () => indexer.stop());

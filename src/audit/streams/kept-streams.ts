@@ -45,11 +45,13 @@ export class KeptStreams {
     this.#parts = parts;
   }
 
-  /** Begins, if there is anywhere to stream to. The log must be open. */
-  start(log: Log): void {
+  /** Begins, if there is anywhere to stream to, with what comes from now on where a stream is new. The log must be open. */
+  async start(log: Log): Promise<void> {
     const { folder, places, source, say } = this.#parts;
     if (places.syslog === null && places.otlp === null) return;
     this.#log = log;
+    // Asked here: the Worker may be slow to begin, and entries come meanwhile.
+    const begin = await this.#size();
     const worker = new Worker(new URL("./streams-worker.ts", import.meta.url));
     worker.on("message", (news: StreamsNews) => {
       if (news.kind === "state") this.#heard(news.name, news.state);
@@ -58,25 +60,20 @@ export class KeptStreams {
     worker.on("error", (error: Error) => say(`the streams of the log have ended: ${error.message}`));
     worker.once("exit", () => this.#ended.resolve());
     this.#worker = worker;
-    const order: StreamsOrder = { kind: "start", folder, places, source };
+    const order: StreamsOrder = { kind: "start", folder, places, source, begin };
     worker.postMessage(order);
   }
 
   async lags(): Promise<readonly StreamLag[]> {
     if (this.#worker === null) return [];
-    const log = LogReader.open(this.#parts.folder);
-    try {
-      const entries = await log.size();
-      return STREAM_NAMES.flatMap((stream): StreamLag[] => {
-        const where = this.#where(stream);
-        if (where === null) return [];
-        const state = this.#states.get(stream);
-        const behind = state === undefined ? null : Math.max(0, entries - state.next);
-        return [{ stream, where, behind, dropped: state?.dropped ?? 0, failure: state?.failure ?? null }];
-      });
-    } finally {
-      log.close();
-    }
+    const entries = await this.#size();
+    return STREAM_NAMES.flatMap((stream): StreamLag[] => {
+      const where = this.#where(stream);
+      if (where === null) return [];
+      const state = this.#states.get(stream);
+      const behind = state === undefined ? null : Math.max(0, entries - state.next);
+      return [{ stream, where, behind, dropped: state?.dropped ?? 0, failure: state?.failure ?? null }];
+    });
   }
 
   /** Lets the streams take the last entries, for some seconds at most. */
@@ -87,6 +84,16 @@ export class KeptStreams {
     const order: StreamsOrder = { kind: "end" };
     worker.postMessage(order);
     await endWorker(worker, this.#ended.promise, END_MS_MAX);
+  }
+
+  /** How many entries the log has. */
+  async #size(): Promise<number> {
+    const log = LogReader.open(this.#parts.folder);
+    try {
+      return await log.size();
+    } finally {
+      log.close();
+    }
   }
 
   #where(stream: StreamName): string | null {

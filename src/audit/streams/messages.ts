@@ -10,7 +10,14 @@ export type StreamName = (typeof STREAM_NAMES)[number];
 export type StreamPlaces = { readonly syslog: SyslogPlace | null; readonly otlp: OtlpPlace | null };
 
 export type StreamsOrder =
-  | { readonly kind: "start"; readonly folder: string; readonly places: StreamPlaces; readonly source: StreamSource }
+  | {
+      readonly kind: "start";
+      readonly folder: string;
+      readonly places: StreamPlaces;
+      readonly source: StreamSource;
+      /** The index of the entry that a new stream begins with. */
+      readonly begin: number;
+    }
   | { readonly kind: "end" };
 
 export type StreamsNews =

@@ -26,6 +26,8 @@ export type StreamParts = {
   readonly log: LogReader;
   readonly cursor: StreamCursor;
   readonly sender: Sender;
+  /** The index of the entry that a new stream begins with: what was there before can be exported. */
+  readonly begin: number;
   readonly behindMax?: number;
   /** Told whenever anything of the state has changed. */
   readonly onState: (state: StreamState) => void;
@@ -46,9 +48,8 @@ export class Stream {
 
   /** Runs until it is told to end. */
   async run(): Promise<void> {
-    const { log, cursor, pause, isEnding } = this.#parts;
-    // A stream that is new begins with what comes: what is there already can be exported.
-    this.#set({ next: cursor.read() ?? (await log.size()) });
+    const { cursor, begin, pause, isEnding } = this.#parts;
+    this.#set({ next: cursor.read() ?? begin });
     cursor.write(this.#state.next);
     for (;;) {
       const isLast = isEnding();

@@ -9,6 +9,8 @@ import type { Sender } from "./sender.ts";
 import { Stream } from "./stream.ts";
 import { SyslogSender } from "./syslog.ts";
 
+type Start = Extract<StreamsOrder, { kind: "start" }>;
+
 let isEnding = false;
 const pauses = new Set<() => void>();
 
@@ -29,7 +31,7 @@ function say(news: StreamsNews): void {
   parentPort?.postMessage(news);
 }
 
-async function runStream(name: StreamName, folder: string, sender: Sender): Promise<void> {
+async function runStream(name: StreamName, { folder, begin }: Start, sender: Sender): Promise<void> {
   const log = LogReader.open(folder);
   const cursor = new StreamCursor(join(folder, `stream-${name}.cursor`));
   try {
@@ -37,6 +39,7 @@ async function runStream(name: StreamName, folder: string, sender: Sender): Prom
       log,
       cursor,
       sender,
+      begin,
       onState: (state) => say({ kind: "state", name, state }),
       pause,
       isEnding: () => isEnding,
@@ -47,11 +50,12 @@ async function runStream(name: StreamName, folder: string, sender: Sender): Prom
   }
 }
 
-async function start({ folder, places, source }: Extract<StreamsOrder, { kind: "start" }>): Promise<void> {
+async function start(order: Start): Promise<void> {
+  const { places, source } = order;
   const { syslog, otlp } = places;
   await Promise.all([
-    ...(syslog === null ? [] : [runStream("syslog", folder, new SyslogSender(syslog, source))]),
-    ...(otlp === null ? [] : [runStream("otlp", folder, new OtlpSender(otlp, source))]),
+    ...(syslog === null ? [] : [runStream("syslog", order, new SyslogSender(syslog, source))]),
+    ...(otlp === null ? [] : [runStream("otlp", order, new OtlpSender(otlp, source))]),
   ]);
   say({ kind: "ended" });
 }

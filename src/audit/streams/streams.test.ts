@@ -39,14 +39,14 @@ async function entries(): Promise<SelectedEntry[]> {
 async function runStream(
   sender: Sender,
   next: number | null,
-  more: { attempts?: number; isOver?: (state: StreamState) => boolean; behindMax?: number } = {},
+  more: { attempts?: number; isOver?: (state: StreamState) => boolean; behindMax?: number; begin?: number } = {},
 ): Promise<StreamState[]> {
   const log = LogReader.open(folder);
   const cursor = new StreamCursor(join(folder, "stream.cursor"));
   if (next !== null) cursor.write(next);
   const states: StreamState[] = [];
   let left = more.attempts ?? 1;
-  const { behindMax, isOver } = more;
+  const { behindMax, isOver, begin = 0 } = more;
   const onState = (state: StreamState): void => void states.push(state);
   const pause = async (): Promise<void> => (isOver === undefined ? undefined : Bun.sleep(5));
   const isEnding = (): boolean => {
@@ -54,7 +54,7 @@ async function runStream(
     return isOver === undefined ? --left <= 0 : state !== undefined && isOver(state);
   };
   try {
-    const parts = { log, cursor, sender, onState, pause, isEnding };
+    const parts = { log, cursor, sender, begin, onState, pause, isEnding };
     await new Stream(behindMax === undefined ? parts : { ...parts, behindMax }).run();
   } finally {
     await sender.close();
@@ -75,15 +75,17 @@ class Collector implements Sender {
 }
 
 describe("a stream", () => {
-  test("that is new begins with what comes", async () => {
+  test("that is new begins with what came since it was to begin, however late it looks", async () => {
     const sender = new Collector();
-    await runStream(sender, null);
-    expect(sender.taken).toEqual([]);
     const { length } = await entries();
     await runOnce(folder, 20, 1_760_000_900_000);
-    await runStream(sender, null);
+    await runStream(sender, null, { begin: length });
     const all = await entries();
+    expect(all.length).toBeGreaterThan(length);
     expect(sender.taken).toEqual(all.slice(length).map(({ index }) => index));
+    // What it has sent it knows by itself.
+    await runStream(sender, null, { begin: 0 });
+    expect(sender.taken).toHaveLength(all.length - length);
   });
 
   test("goes on where it was, after failures and after a restart, and sends nothing twice", async () => {
