@@ -20,6 +20,8 @@ const INTERPRETERS: Readonly<Record<string, OptionTable>> = {
   rscript: { longFlags: ["vanilla"] },
 };
 
+const LANGUAGES = Object.keys(INTERPRETERS);
+
 /** Modules of Python that run what follows them. */
 const RUNNING_MODULES: ReadonlySet<string> = new Set(
   (
@@ -92,7 +94,7 @@ function isMemoryOption(word: string): boolean {
 /** python3.11, perl5.36, ruby2.7, php8.2, python3.11d */
 function languageOf(name: string): string {
   const bare = listedNames(name).at(-1) ?? name;
-  const known = Object.keys(INTERPRETERS).find((each) => bare.startsWith(each) && isDigits(bare.charAt(each.length)));
+  const known = LANGUAGES.find((each) => bare.startsWith(each) && isDigits(bare.charAt(each.length)));
   if (known !== undefined) return known;
   return bare === "pypy" ? "python" : bare;
 }

@@ -13,6 +13,7 @@ const SUFFIXES: ReadonlySet<string> = new Set(
  * `x86_64-linux-gnu-gcc`, `perl5.36-x86_64-linux-gnu`.
  */
 export function listedNames(name: string): readonly string[] {
+  if (isLetters(name)) return [name];
   const native = withoutMachine(name);
   const dot = native.lastIndexOf(".");
   const plain = dot > 0 && SUFFIXES.has(native.slice(dot + 1)) ? native.slice(0, dot) : native;
@@ -20,8 +21,17 @@ export function listedNames(name: string): readonly string[] {
   return [...new Set([name, native, plain, debugged, withoutVersion(debugged)])];
 }
 
+function isLetters(name: string): boolean {
+  for (let at = 0; at < name.length; at++) {
+    const unit = name.charCodeAt(at);
+    if (unit < 0x61 || unit > 0x7a) return false;
+  }
+  return true;
+}
+
 /** What a table says of a program, by whichever of its names. */
 export function listedAs<Value>(table: Readonly<Record<string, Value>>, name: string): Value | undefined {
+  if (Object.hasOwn(table, name)) return table[name];
   const key = listedNames(name).find((each) => Object.hasOwn(table, each));
   return key === undefined ? undefined : table[key];
 }
