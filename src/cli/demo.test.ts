@@ -75,9 +75,9 @@ The agent reads customers: what is personal is masked
     2 rows
 
 The agent wants an error to tell the address: it tells the mask
-    shop=> SELECT email::int FROM customers WHERE id = 1
+    shop=> SELECT email::uuid FROM customers WHERE id = 1
 
-    ERROR 22P02: invalid input syntax for type integer: "HASH"
+    ERROR 22P02: invalid input syntax for type uuid: "HASH"
 
 The agent tries a function that reads tables by itself
     shop=> SELECT query_to_xml('SELECT email FROM customers', true, true, '')

@@ -43,7 +43,8 @@ const STOPS: readonly Stop[] = [
     subject: "shop-agent",
     target: "shop",
     title: "The agent wants an error to tell the address: it tells the mask",
-    sql: "SELECT email::int FROM customers WHERE id = 1",
+    // Of a hash that begins with ten digits, as some do, int would say that it is out of range.
+    sql: "SELECT email::uuid FROM customers WHERE id = 1",
     isRefused: true,
   },
   {
