@@ -73,8 +73,9 @@ export function readProgram(
 
 /** `user@-oProxyCommand=...:path`, `ssh://-o.../`: what some programs give to ssh as the name of a host. */
 function isHostOption(word: string): boolean {
-  const at = word.indexOf("@-");
-  return word.includes("://-") || (at !== -1 && !isDigits(word.charAt(at + 2)));
+  // Programs differ in which `@` ends the user.
+  const hosts = word.split("@-").slice(1);
+  return word.includes("://-") || hosts.some((host) => !isDigits(host.charAt(0)));
 }
 
 function runsCode(name: string, words: readonly string[], isFile: IsFile): string | null {
