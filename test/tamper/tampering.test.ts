@@ -2,7 +2,7 @@
  * Each attack of the table in docs/evidence.md on a real log, and who finds it: `weir audit verify`, and a verifier that
  * shares no code with weir.
  */
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,7 +35,7 @@ beforeEach(async () => {
 afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
-process.once("exit", () => {
+afterAll(() => {
   if (original !== undefined) rmSync(original, { recursive: true, force: true });
 });
 
