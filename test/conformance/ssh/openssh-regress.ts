@@ -215,13 +215,21 @@ export class OpensshRegress {
     return this.#isThrough ? join(this.folder, `weir-${name}`) : name;
   }
 
-  /** A script that was killed leaves its listening server. */
+  /** A script that was killed leaves its listening server, and one that kills its client leaves what that had begun. */
   #endServer(): void {
-    const file = join(this.folder, "pidfile");
-    if (!existsSync(file)) return;
+    const server = this.#takePid("pidfile");
+    if (server !== null) Bun.spawnSync(["kill", "-KILL", `${server}`], { stderr: "ignore" });
+    const command = this.#takePid("remote_pid");
+    if (command !== null) killGroup(command);
+  }
+
+  /** What a script has written down; null: nothing. */
+  #takePid(name: string): number | null {
+    const file = join(this.folder, name);
+    if (!existsSync(file)) return null;
     const pid = Number(readFileSync(file, "utf8"));
-    if (pid > 1) Bun.spawnSync(["kill", "-KILL", `${pid}`], { stderr: "ignore" });
     rmSync(file, { force: true });
+    return pid > 1 ? pid : null;
   }
 
   /** What client and server said of the last script. */
